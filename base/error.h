@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The error doctrine, for every room.
+ *
+ * A function that can fail returns an int: 0 (or a documented count) on success, a negative errno on failure.
+ * A negative errno from below is forwarded unchanged. What a caller must decide about is not an error: it is a
+ * named positive outcome (such as PLAN_NOTHING_TO_MANAGE), documented at its function and never forwarded.
+ *
+ * Outputs are parameters named ret_x and are written on success only. A function whose failure a person will read
+ * takes a last parameter `struct diag *reterr` and fills it where the failure occurs, with what, where and what to do:
+ * the path, the value, the line. The room that owns the conversation with the operator (tierd/, tierctl/) prints it,
+ * once. No other room prints, or logs above debug.
+ *
+ * Memory that runs out is -ENOMEM, like any other failure: nothing here aborts.
+ */
+
+/* A diagnosis: one complete sentence or `file:line:col: …` block, without a final newline. Never allocates. */
+struct diag {
+        int error;              /* the negative errno that goes with it; 0: nothing was said */
+        char text[2048];
+};
+
+/* Sets the text (cut to fit) and returns `error`, so that `return diag_set(reterr, -EINVAL, …)` works. reterr may be NULL. */
+int diag_set(struct diag *reterr, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same for failures that nothing has explained yet: keeps an earlier text for this same failure. */
+int diag_default(struct diag *reterr, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/error.h"
+#include "damon/ops.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The writes, in order. All of these may block for as long as the kernel takes (see DAMON.md, "Commands"): they belong on the
+ * worker thread.
+ */
+
+/* How long a busy attribute is waited for, and how. A test passes its own clock. */
+struct apply_patience {
+        unsigned tries;                 /* at least 1 */
+        uint64_t pause_us;              /* between tries */
+};
+extern const struct apply_patience APPLY_PATIENCE;
+
+/*
+ * Writes every op in order. EBUSY, EAGAIN and EINTR are retried within the patience; anything else ends it at once.
+ * Returns 0; else the errno, with path, value and errno in reterr, and *ret_done (may be NULL; written in any case) the
+ * number of ops that were written.
+ */
+int apply_ops(int root, const struct ops *o, const struct apply_patience *patience, size_t *ret_done, struct diag *reterr);
+
+/* Writes a command ("on", "off", "commit", "update_schemes_stats", …) to the slot's state, with the same patience. */
+int kdamond_command(int root, int slot, const char *command, const struct apply_patience *patience, struct diag *reterr);
+
+/* 1 when it runs, 0 when not. */
+int kdamond_is_running(int root, int slot, const struct apply_patience *patience, struct diag *reterr);
+
+/* The kernel thread's pid; 0 when it does not run. */
+int kdamond_read_pid(int root, int slot, int *ret_pid);
+
+/*
+ * Takes hold of the interface: refuses with -EBUSY and a sentence (naming the owner where it can be known) when nr_kdamonds is
+ * above 0 already; then writes the slots.
+ */
+int damon_claim(int root, const struct slot_map *m, struct diag *reterr);
+
+/* Switches off every slot that runs and writes nr_kdamonds 0. Goes on after an error; returns the first one. */
+int damon_release(int root, const struct slot_map *m, struct diag *reterr);
+
+/*
+ * Starts one kdamond from its plan: stage, on, the first window's workaround where needed, read back. On a permanent
+ * error the slot is switched off and emptied again (nr_contexts 0) and the error returned.
+ * `quotas`: what the schemes start with, one per scheme.
+ */
+int kdamond_start(int root, const struct slot_map *m, const struct plan *p, const struct kdamond_plan *k,
+                  const struct capability *c, const struct quota_value *quotas, struct diag *reterr);
+
+/* New quotas for a running kdamond: written and committed; the state is read back where a commit can fail in silence. */
+int kdamond_set_quotas(int root, const struct slot_map *m, const struct kdamond_plan *k, const struct capability *c,
+                       const struct quota_value *quotas, struct diag *reterr);
+
+/* off, and nr_contexts 0. Nothing to do when it does not run. */
+int kdamond_stop(int root, int slot, struct diag *reterr);

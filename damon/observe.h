@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/error.h"
+#include "damon/capability.h"
+#include "damon/ops.h"
+
+#include <stdint.h>
+
+/* What the kernel counted for one scheme or probe since its kdamond started. Bytes. */
+struct scheme_stats {
+        uint64_t nr_tried, sz_tried;
+        uint64_t nr_applied, sz_applied;
+        uint64_t sz_ops_filter_passed;  /* 6.14; else 0 */
+        uint64_t qt_exceeds;
+        uint64_t effective_bytes;       /* 6.9, after kdamond_refresh(with_quotas); else 0 */
+};
+
+/*
+ * Asks the kernel to bring the files up to date (update_schemes_stats, and with_quotas update_schemes_effective_quotas).
+ * Blocks like every command.
+ */
+int kdamond_refresh(int root, int slot, bool with_quotas, struct diag *reterr);
+
+/* Reads the files of `n` schemes (schemes first, then probes) of the slot into stats[]. */
+int kdamond_read_stats(int root, int slot, const struct capability *c, size_t n, struct scheme_stats *stats,
+                       struct diag *reterr);
+
+/* MemTotal and MemFree of a node, bytes, from its meminfo. -ENOENT when the node is gone, -EBADMSG. */
+int node_read_meminfo(int root, int nid, uint64_t *ret_total, uint64_t *ret_free);

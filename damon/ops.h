@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "damon/capability.h"
+#include "policy/plan.h"
+
+#include <stddef.h>
+
+/*
+ * A plan encoded for one kernel: an ordered list of writes. Pure. The dry run (tierctl plan --ops), the goldens and the
+ * real writes share it. Every attribute that tierd owns is in it, because a slot used before may hold old values.
+ */
+
+#define DAMON_ADMIN "sys/kernel/mm/damon/admin/kdamonds"
+
+struct op {
+        char *path;                     /* below the root: "sys/kernel/mm/damon/admin/kdamonds/0/…" */
+        char *value;                    /* without newline */
+};
+
+struct ops {
+        struct op *ops;
+        size_t n_ops;
+};
+
+struct ops *ops_free(struct ops *o);
+DEFINE_CLEANUP(struct ops, ops_free)
+#define _cleanup_ops_ _cleanup_(ops_freep)
+
+/* Appends one write. 0 or -ENOMEM. */
+int ops_add(struct ops *o, const char *value, const char *path_format, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * Slots: node id N has kdamond slot slot_of(N) = its index in node/possible, so a slot never changes its node.
+ * n_slots is their number.
+ */
+struct slot_map {
+        struct idset possible;
+};
+int slot_of(const struct slot_map *m, int nid);                 /* -1: not a possible node */
+
+/* The first write of all: nr_kdamonds, one slot for every possible node. */
+int ops_make_slots(const struct slot_map *m, struct ops **ret);
+
+/*
+ * Stages one kdamond (everything below its slot, but not its state) afresh: nr_contexts 1, operations, attributes, target, regions,
+ * schemes with their filters and goals, then probes. Moving schemes under `direct` start stopped: bytes 1; and where
+ * the first charge window has no quota (capability), every scheme with a quota starts with reset_interval_ms 0 and bytes 1,
+ * to be followed, after the start, by ops_make_quotas() and a commit.
+ */
+int ops_make_kdamond(const struct slot_map *m, const struct plan *p, const struct kdamond_plan *k,
+                     const struct capability *c, struct ops **ret);
+
+/* A quota as it is written: bytes per reset interval. bytes 0 (the kernel's "no limit") is written as 1. */
+struct quota_value {
+        uint64_t bytes;
+        uint64_t reset_interval_ms;
+};
+
+/* The quotas of the kdamond's schemes, one per scheme in order, without the commit. */
+int ops_make_quotas(const struct slot_map *m, const struct kdamond_plan *k, const struct quota_value *quotas,
+                    struct ops **ret);
+
+/* What the whole plan writes from nothing to running, in order: for `tierctl plan --ops`. */
+int ops_make_all(const struct slot_map *m, const struct plan *p, const struct capability *c, struct ops **ret);

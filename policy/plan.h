@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "policy/config.h"
+#include "topology/topology.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What tierd wants of the kernel, as plain data: for each source node one kdamond, with its ranges and its schemes.
+ * How the kernel at hand is told is damon/'s business.
+ */
+
+enum direction { DEMOTE, PROMOTE };
+enum goal_metric { GOAL_NODE_MEM_FREE_BP, GOAL_NODE_MEM_USED_BP };
+
+/* Limits are inclusive; UINT32_MAX/UINT64_MAX: no limit. */
+struct access_pattern {
+        uint32_t min_per_aggregation, max_per_aggregation;      /* accesses seen per aggregation interval */
+        uint64_t min_age_us, max_age_us;                        /* how long the pattern was like this */
+};
+
+enum filter_type { FILTER_YOUNG, FILTER_ANON, FILTER_MEMCG, FILTER_HUGEPAGE_SIZE };
+
+/* Evaluated in order per page; `matching` pages are allowed or rejected. damon/ encodes it for kernels without `allow`. */
+struct filter {
+        enum filter_type type;
+        bool matching;                  /* false: the filter is about pages that are NOT of this type */
+        bool allow;
+        char *memcg_path;               /* FILTER_MEMCG only */
+};
+
+struct scheme {
+        enum direction direction;       /* demote: migrate_cold; promote: migrate_hot */
+        int source_nid, target_nid;
+        enum goal_metric goal_metric;
+        int goal_nid;
+        uint32_t goal_bp;
+        uint64_t quota_bytes;           /* ceiling, bytes per quota_interval_us */
+        uint64_t quota_interval_us;
+        uint32_t weight_frequency, weight_age;
+        struct access_pattern access;
+        struct filter *filters;
+        size_t n_filters;
+};
+
+/*
+ * A `stat` scheme beside the moving ones: it moves nothing, and the growth of its sz_tried tells how many bytes of the
+ * node match its pattern. The `direct` tuner decides by them.
+ */
+enum probe_kind {
+        PROBE_ALL,                      /* every region: its growth divided by the monitored bytes is the number of passes */
+        PROBE_HOT,                      /* what the promote schemes would take */
+        PROBE_COLD,                     /* what the demote scheme would take, settled for a while */
+        _PROBE_KIND_MAX,
+};
+const char *probe_kind_to_string(enum probe_kind kind);         /* "all", "hot", "cold" */
+
+struct probe {
+        enum probe_kind kind;
+        struct access_pattern access;
+};
+
+struct kdamond_plan {
+        int nid;
+        struct mem_range *ranges;
+        size_t n_ranges;
+        struct scheme *schemes;         /* demote first, then promote by ascending target: fixed slots */
+        size_t n_schemes;
+        struct probe *probes;           /* after the schemes, see DAMON.md: a scheme split by its quota splits regions */
+        size_t n_probes;
+};
+
+struct plan {
+        enum tuner_kind tuner;          /* never TUNER_AUTO */
+        struct monitoring_config monitoring;
+        struct kdamond_plan *kdamonds;  /* by ascending nid; none: nothing to manage */
+        size_t n_kdamonds;
+        char **notes;                   /* sentences: what was left out, or cannot be had on this kernel */
+        size_t n_notes;
+};
+
+/* What of this kernel a plan depends on; damon/capability.h fills it in. */
+struct plan_features {
+        bool migrate;                   /* actions migrate_hot, migrate_cold with target_nid (6.11) */
+        bool node_goals;                /* node_mem_{used,free}_bp with nid (6.16) */
+        bool user_goals;                /* user_input goals (6.9) */
+        bool intervals_goal;            /* 6.15 */
+        bool young_filter;              /* 6.10 */
+        bool hugepage_filter;           /* 6.15 */
+};
+
+/*
+ * Makes the plan. Pure: no file, no clock. A machine of one tier gives a plan without kdamonds and a note, and returns 0.
+ * Returns -EINVAL when it cannot be (a configured node that is not there, no such tuner on this kernel: reterr says
+ * what, and what to do), -EOPNOTSUPP when the kernel lacks the migrate actions and there is something to manage and
+ * `features` says so, -ENOMEM.
+ */
+int plan_make(const struct topology *t, const struct config *c, const struct plan_features *features,
+              struct plan **ret, struct diag *reterr);
+struct plan *plan_free(struct plan *p);
+DEFINE_CLEANUP(struct plan, plan_free)
+#define _cleanup_plan_ _cleanup_(plan_freep)
+
+/* NULL when node nid has no kdamond in the plan. */
+const struct kdamond_plan *plan_kdamond(const struct plan *p, int nid);
+
+const char *direction_to_string(enum direction d);            /* "demote", "promote" */
+const char *goal_metric_to_string(enum goal_metric m);        /* the kernel's keyword */
+const char *filter_type_to_string(enum filter_type t);        /* the kernel's keyword */
