@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+/* Exit statuses, part of the interface (tierctl(1)). */
+enum {
+        EXIT_WELL = 0,
+        EXIT_NO = 1,            /* the answer is no: invalid configuration, machine cannot run tierd */
+        EXIT_USAGE = 2,
+        EXIT_NO_DAEMON = 3,
+        EXIT_NOT_PERMITTED = 4,
+        EXIT_INTERNAL = 5,
+};
+
+/* One call of tierctl, its options sorted out by main.c. Each verb lives in a file of its name. */
+struct invocation {
+        const char *root_path;          /* --root DIR; NULL: the live system */
+        int root;                       /* that directory's fd, or of "/" */
+        const char *kernel;             /* --kernel RELEASE; NULL */
+        const char *config;             /* --config FILE; NULL */
+        bool json;                      /* --json */
+        bool ops;                       /* --ops */
+        int argc;                       /* what is left of the command line, without the verb */
+        char **argv;
+};
+
+int verb_topology(const struct invocation *call);
+int verb_plan(const struct invocation *call);
+int verb_check(const struct invocation *call);
+int verb_doctor(const struct invocation *call);
+
+/* Prints "tierctl: TEXT" to stderr and maps the diagnosis to an exit status (EACCES, EPERM: not permitted; the rest: `otherwise`). */
+int report_failure(const struct diag *d, int otherwise);
