@@ -1,0 +1,138 @@
+# The machines that `run` can emulate; sourced, not run. machine_args NAME prints QEMU's arguments, one per
+# line, for everything that makes the machine: type, memory, CPUs, nodes, distances, HMAT.
+# Kinds of node, by what the emulated firmware says of it:
+#   HMAT latencies in ns and bandwidths; the kernel makes memory tiers of them, and of nothing else at boot.
+# shellcheck shell=sh
+
+# The first two have room for workloads; the others are small, for their sysfs is all that one wants of them.
+machine_list() {
+	cat <<'EOF'
+three-tiers            DRAM with CPUs, two CPU-less tiers below it, by HMAT; 3 x 1 GiB
+three-tiers-distance   the same without HMAT: only distances tell the nodes apart
+two-sockets-private    two sockets, each with an expander of its own, by distance; 4 x 256 MiB
+two-sockets-shared     two sockets that share one CPU-less node, by distance; 3 x 256 MiB
+hbm                    DRAM with CPUs and a faster CPU-less node, by HMAT; 2 x 256 MiB
+cpu-memoryless         CPUs on a node without memory, memory on two CPU-less nodes, by HMAT
+gaps                   nodes 0, 2 and 5: ids with holes, by distance; 3 x 256 MiB
+single                 one node; 512 MiB
+EOF
+}
+
+# --- pieces; each prints arguments
+
+m_board() { # CPUS MEMORY [MACHINE-OPTIONS]
+	printf '%s\n' -machine "q35${3:+,$3}" -smp "$1" -m "$2"
+}
+
+m_node() { # ID SIZE|- [OPTIONS]: a node with memory of that size, or with none
+	if [ "$2" = - ]; then
+		printf '%s\n' -numa "node,nodeid=$1${3:+,$3}"
+	else
+		printf '%s\n' -object "memory-backend-ram,id=m$1,size=$2" -numa "node,nodeid=$1,memdev=m$1${3:+,$3}"
+	fi
+}
+
+m_dist() { # SRC DST VALUE
+	printf '%s\n' -numa "dist,src=$1,dst=$2,val=$3"
+}
+
+m_hmat() { # INITIATOR TARGET LATENCY_NS BANDWIDTH
+	printf '%s\n' \
+		-numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-latency,latency=$3" \
+		-numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-bandwidth,bandwidth=$4"
+}
+
+# --- machines
+
+machine_args() {
+	case $1 in
+	three-tiers)
+		m_board 2 3G hmat=on
+		m_node 0 1G cpus=0-1,initiator=0
+		m_node 1 1G initiator=0
+		m_node 2 1G initiator=0
+		m_dist 0 1 20
+		m_dist 0 2 40
+		m_dist 1 2 30
+		m_hmat 0 0 100 10G
+		m_hmat 0 1 200 5G
+		m_hmat 0 2 400 2G
+		;;
+	three-tiers-distance)
+		m_board 2 3G
+		m_node 0 1G cpus=0-1
+		m_node 1 1G
+		m_node 2 1G
+		m_dist 0 1 20
+		m_dist 0 2 40
+		m_dist 1 2 30
+		;;
+	two-sockets-private)
+		m_board 2,sockets=2,cores=1,threads=1 1G
+		m_node 0 256M cpus=0
+		m_node 1 256M cpus=1
+		m_node 2 256M
+		m_node 3 256M
+		m_dist 0 1 21
+		m_dist 0 2 25
+		m_dist 0 3 35
+		m_dist 1 2 35
+		m_dist 1 3 25
+		m_dist 2 3 40
+		;;
+	two-sockets-shared)
+		m_board 2,sockets=2,cores=1,threads=1 768M
+		m_node 0 256M cpus=0
+		m_node 1 256M cpus=1
+		m_node 2 256M
+		m_dist 0 1 21
+		m_dist 0 2 30
+		m_dist 1 2 30
+		;;
+	hbm)
+		m_board 2 512M hmat=on
+		m_node 0 256M cpus=0-1,initiator=0
+		m_node 1 256M initiator=0
+		m_dist 0 1 20
+		m_hmat 0 0 100 10G
+		m_hmat 0 1 50 40G
+		;;
+	cpu-memoryless)
+		m_board 2 512M hmat=on
+		m_node 0 - cpus=0-1,initiator=0
+		m_node 1 256M initiator=0
+		m_node 2 256M initiator=0
+		m_dist 0 1 12
+		m_dist 0 2 30
+		m_dist 1 2 32
+		m_hmat 0 1 100 10G
+		m_hmat 0 2 300 3G
+		;;
+	gaps)
+		# Linux numbers nodes in the order in which the firmware first mentions them. CPUs come first in its
+		# table, absent ones too, so one absent CPU on each node keeps the ids as they are, and a node that
+		# has nothing else never comes online.
+		m_board 2,maxcpus=7 768M
+		m_node 0 256M cpus=0-1
+		m_node 1 - cpus=2
+		m_node 2 256M cpus=3
+		m_node 3 - cpus=4
+		m_node 4 - cpus=5
+		m_node 5 256M cpus=6
+		m_dist 0 2 20
+		m_dist 0 5 40
+		m_dist 2 5 30
+		for near in 1 3 4; do
+			for far in 0 2 5; do m_dist $near $far 50; done
+		done
+		m_dist 1 3 50
+		m_dist 1 4 50
+		m_dist 3 4 50
+		;;
+	single)
+		m_board 2 512M
+		m_node 0 512M cpus=0-1
+		;;
+	*) return 1 ;;
+	esac
+}
