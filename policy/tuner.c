@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/tuner.h"
+
+#include <errno.h>
+
+/*
+ * Constants. Each was chosen by the measurements in docs/tuner.md; the first reason stands here.
+ *
+ * A turn while something moves. Two aggregations of fresh counts at the default 100 ms are the least that tells a region's heat
+ * from one sample's luck; a commit costs up to two more on 6.12.
+ */
+#define TURN_ACTIVE_US UINT64_C(400000)
+/* A turn at rest: how late a new hot set may be noticed. */
+#define TURN_REST_US UINT64_C(1000000)
+/* Regions double per aggregation from one per range, so ten reach 1,000; they are trusted for the goal after that... */
+#define SETTLED_FOR_GOAL_PASSES 10
+/* ...and for the exchange after as long again, when ages tell cold from not yet seen. */
+#define SETTLED_FOR_EXCHANGE_PASSES 20
+/* How far the exchange may lift a node's free memory above its goal: one point, the overlap of the two goals. */
+#define EXCHANGE_LIFT_BP 100
+/* How far demotion may run ahead of the promotion seen: half as much again, and a quarter point to begin with. */
+#define AHEAD_START_BP 25
+/* At rest a gap smaller than this is left alone: allocation noise is no reason to move pages. */
+#define GOAL_SLACK_BP 25
+/* At rest fewer hot bytes than this start nothing. */
+#define HOT_MIN_BYTES (UINT64_C(1) << 20)
+/* What a demotion target keeps free: the migration allocates without reclaim and fails below the zone's watermarks. */
+#define TARGET_RESERVE_BP 100
+
+static const char *const reason_names[_TUNER_REASON_MAX] = {
+        [TUNER_REST] = "rest",         [TUNER_SETTLING] = "settling", [TUNER_GOAL] = "goal",
+        [TUNER_EXCHANGE] = "exchange", [TUNER_FILL] = "fill",         [TUNER_NO_ROOM] = "no room",
+};
+
+const char *tuner_reason_to_string(enum tuner_reason reason) {
+        return reason < _TUNER_REASON_MAX ? reason_names[reason] : "unknown";
+}
+
+/* What is remembered of one scheme between turns. Indices are into tuner.nodes. */
+struct scheme_state {
+        const struct scheme *scheme;
+        size_t source, target;
+        uint64_t applied;               /* cumulative, at the last turn */
+        uint64_t moved;                 /* during the last turn */
+        uint64_t budget;                /* decided this turn, bytes per turn */
+        enum tuner_reason reason;
+        bool ordered;
+};
+
+struct node_state {
+        int nid;
+        uint64_t total, free;           /* this turn */
+        uint64_t hot[2], cold[2];       /* bytes per pass: this turn, the turn before */
+        uint64_t probe_tried[_PROBE_KIND_MAX];
+        uint64_t passes;
+        bool correcting;                /* its goal was being worked on in the last turn */
+};
+
+struct tuner {
+        const struct plan *plan;
+        struct node_state *nodes;       /* every node the plan touches */
+        size_t n_nodes;
+        size_t *kdamond_node;           /* index into nodes, per kdamond */
+        struct scheme_state *schemes;
+        size_t n_schemes;
+        size_t *demotions;              /* indices into schemes, every demotion into a node before the one out of it */
+        size_t n_demotions;
+        uint64_t last_us, turn_us;      /* the turn's length, smoothed */
+        bool started;
+};
+
+size_t plan_n_schemes(const struct plan *p) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < p->n_kdamonds; i++)
+                n += p->kdamonds[i].n_schemes;
+        return n;
+}
+
+static uint64_t share_bp(uint64_t bytes, uint64_t bp) {
+        return bytes / 10000 * bp + bytes % 10000 * bp / 10000;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b) {
+        return a > b ? a - b : 0;
+}
+
+/* value × part / whole, without overflow for byte counts and microseconds below 2^64. */
+static uint64_t scale(uint64_t value, uint64_t part, uint64_t whole) {
+        return whole == 0 ? 0 : (uint64_t) ((unsigned __int128) value * part / whole);
+}
+
+/* The index of nid in t->nodes, which has room for it; added when it is new. */
+static size_t node_index(struct tuner *t, int nid) {
+        for (size_t i = 0; i < t->n_nodes; i++)
+                if (t->nodes[i].nid == nid)
+                        return i;
+        t->nodes[t->n_nodes].nid = nid;
+        return t->n_nodes++;
+}
+
+/*
+ * Orders the demotions from the top tier down. A plan has no tiers, but each node demotes to at most one other, downwards: the edges
+ * are a forest, so in every round some scheme is left whose source nothing undecided demotes to.
+ */
+static void order_demotions(struct tuner *t) {
+        for (size_t round = 0; round < t->n_schemes; round++)
+                for (size_t i = 0; i < t->n_schemes; i++) {
+                        bool due = t->schemes[i].scheme->direction == DEMOTE && !t->schemes[i].ordered;
+
+                        for (size_t j = 0; due && j < t->n_schemes; j++)
+                                if (t->schemes[j].scheme->direction == DEMOTE && !t->schemes[j].ordered &&
+                                    t->schemes[j].target == t->schemes[i].source)
+                                        due = false;
+                        if (!due)
+                                continue;
+                        t->schemes[i].ordered = true;
+                        t->demotions[t->n_demotions++] = i;
+                }
+}
+
+int tuner_new(const struct plan *p, struct tuner **ret) {
+        _cleanup_tuner_ struct tuner *t = NULL;
+        size_t n = plan_n_schemes(p);
+
+        t = calloc(1, sizeof(*t));
+        if (!t)
+                return -ENOMEM;
+        t->plan = p;
+        t->turn_us = TURN_ACTIVE_US;
+        t->nodes = calloc(p->n_kdamonds + 2 * n + 1, sizeof(*t->nodes));
+        t->kdamond_node = calloc(p->n_kdamonds + 1, sizeof(*t->kdamond_node));
+        t->schemes = calloc(n + 1, sizeof(*t->schemes));
+        t->demotions = calloc(n + 1, sizeof(*t->demotions));
+        if (!t->nodes || !t->kdamond_node || !t->schemes || !t->demotions)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < p->n_kdamonds; i++) {
+                const struct kdamond_plan *k = p->kdamonds + i;
+
+                t->kdamond_node[i] = node_index(t, k->nid);
+                for (size_t j = 0; j < k->n_schemes; j++)
+                        t->schemes[t->n_schemes++] = (struct scheme_state) {
+                                .scheme = k->schemes + j,
+                                .source = node_index(t, k->schemes[j].source_nid),
+                                .target = node_index(t, k->schemes[j].target_nid),
+                        };
+        }
+        order_demotions(t);
+
+        *ret = TAKE_PTR(t);
+        return 0;
+}
+
+struct tuner *tuner_free(struct tuner *t) {
+        if (!t)
+                return NULL;
+        free(t->nodes);
+        free(t->kdamond_node);
+        free(t->schemes);
+        free(t->demotions);
+        free(t);
+        return NULL;
+}
+
+/* A counter's growth; one that went back belongs to a kdamond that was started anew. */
+static uint64_t growth(uint64_t *last, uint64_t now) {
+        uint64_t d = now >= *last ? now - *last : now;
+
+        *last = now;
+        return d;
+}
+
+/* Takes the sample in: what each node holds, and how many of its bytes matched each probe per pass. */
+static void tuner_take(struct tuner *t, const struct tuner_sample *s) {
+        size_t n_scheme = 0;
+
+        for (size_t i = 0; i < s->n_nodes; i++)
+                for (size_t j = 0; j < t->n_nodes; j++)
+                        if (t->nodes[j].nid == s->nodes[i].nid) {
+                                t->nodes[j].total = s->nodes[i].total_bytes;
+                                t->nodes[j].free = s->nodes[i].free_bytes;
+                        }
+
+        for (size_t i = 0; i < t->plan->n_kdamonds; i++) {
+                const struct tuner_kdamond *k = s->kdamonds + i;
+                struct node_state *n = t->nodes + t->kdamond_node[i];
+                uint64_t all, hot, cold;
+
+                if (k->probe_tried[PROBE_ALL] < n->probe_tried[PROBE_ALL])
+                        n->passes = 0;
+                all = growth(&n->probe_tried[PROBE_ALL], k->probe_tried[PROBE_ALL]);
+                hot = growth(&n->probe_tried[PROBE_HOT], k->probe_tried[PROBE_HOT]);
+                cold = growth(&n->probe_tried[PROBE_COLD], k->probe_tried[PROBE_COLD]);
+
+                if (all > 0 && k->monitored_bytes > 0) {
+                        n->hot[1] = n->hot[0];
+                        n->cold[1] = n->cold[0];
+                        n->hot[0] = scale(hot, k->monitored_bytes, all);
+                        n->cold[0] = scale(cold, k->monitored_bytes, all);
+                        n->passes += MAX(all / k->monitored_bytes, UINT64_C(1));
+                }
+                for (size_t j = 0; j < t->plan->kdamonds[i].n_schemes; j++, n_scheme++)
+                        t->schemes[n_scheme].moved = growth(&t->schemes[n_scheme].applied, k->scheme_applied[j]);
+        }
+}
+
+/* Hot bytes that have been seen so in two turns running. */
+static uint64_t node_hot(const struct node_state *n) {
+        if (n->passes < SETTLED_FOR_EXCHANGE_PASSES)
+                return 0;
+        return MIN(n->hot[0], n->hot[1]);
+}
+
+/* The same for cold bytes, without free memory: it is never accessed, so it counts as cold (DAMON.md). */
+static uint64_t node_cold(const struct node_state *n) {
+        if (n->passes < SETTLED_FOR_EXCHANGE_PASSES)
+                return 0;
+        return minus(MIN(n->cold[0], n->cold[1]), n->free);
+}
+
+/* The free bytes below which promotion does not fill node n: the rest of the scheme's used goal. */
+static uint64_t promote_floor(const struct node_state *n, const struct scheme *s) {
+        return share_bp(n->total, 10000 - MIN(s->goal_bp, UINT32_C(10000)));
+}
+
+static uint64_t scheme_ceiling(const struct tuner *t, const struct scheme *s) {
+        return scale(s->quota_bytes, t->turn_us, s->quota_interval_us);
+}
+
+/* How much of a promote scheme's budget is counted on: what it was seen to do, and half as much again. */
+static uint64_t promote_expected(const struct tuner *t, const struct scheme_state *s) {
+        return MIN(s->budget, s->moved + s->moved / 2 + share_bp(t->nodes[s->target].total, AHEAD_START_BP));
+}
+
+/*
+ * Promotion: as many bytes as are hot below and fit above. Where several schemes share the hot bytes of one source, or the room of one
+ * target, each gets its part by room and by heat.
+ */
+static void decide_promotion(struct tuner *t) {
+        for (size_t i = 0; i < t->n_schemes; i++) {
+                struct scheme_state *s = t->schemes + i;
+                struct node_state *source = t->nodes + s->source, *target = t->nodes + s->target;
+                uint64_t hot = node_hot(source), room, all_room = 0, all_hot = 0;
+
+                if (s->scheme->direction != PROMOTE)
+                        continue;
+                s->budget = 0;
+                s->reason = source->passes < SETTLED_FOR_EXCHANGE_PASSES ? TUNER_SETTLING : TUNER_REST;
+
+                for (size_t j = 0; j < t->n_schemes; j++) {
+                        const struct scheme_state *o = t->schemes + j;
+
+                        if (o->scheme->direction != PROMOTE)
+                                continue;
+                        if (o->source == s->source)
+                                all_room += minus(t->nodes[o->target].free, promote_floor(t->nodes + o->target, o->scheme));
+                        if (o->target == s->target)
+                                all_hot += node_hot(t->nodes + o->source);
+                }
+                if (hot < HOT_MIN_BYTES)
+                        continue;
+
+                room = minus(target->free, promote_floor(target, s->scheme));
+                if (room == 0) {
+                        s->reason = TUNER_NO_ROOM;
+                        continue;
+                }
+                s->budget = MIN(scale(hot, room, all_room), scale(room, hot, all_hot));
+                s->budget = MIN(s->budget, scheme_ceiling(t, s->scheme));
+                s->reason = TUNER_FILL;
+        }
+}
+
+/* Demotion out of one node; those into it are decided already, since the tiers are visited from the top. */
+static void decide_demotion(struct tuner *t, struct scheme_state *s) {
+        struct node_state *n = t->nodes + s->source, *target = t->nodes + s->target;
+        uint64_t goal = share_bp(n->total, s->scheme->goal_bp), want, have = n->free, room, hot_below = 0, lift;
+
+        s->budget = 0;
+        s->reason = TUNER_SETTLING;
+        if (n->passes < SETTLED_FOR_GOAL_PASSES)
+                return;
+
+        want = goal;
+        for (size_t i = 0; i < t->n_schemes; i++) {
+                const struct scheme_state *o = t->schemes + i;
+
+                if (o->target == s->source) {
+                        want += o->scheme->direction == PROMOTE ? promote_expected(t, o) : o->budget;
+                        if (o->scheme->direction == PROMOTE && node_hot(t->nodes + o->source) >= HOT_MIN_BYTES)
+                                hot_below += node_hot(t->nodes + o->source);
+                } else if (o->source == s->source && o->scheme->direction == PROMOTE)
+                        have += MIN(o->budget, o->moved);
+        }
+        lift = MIN(MIN(hot_below, node_cold(n)), share_bp(n->total, EXCHANGE_LIFT_BP));
+        want += lift;
+
+        s->reason = TUNER_REST;
+        if (want <= have) {
+                n->correcting = false;
+                return;
+        }
+        if (lift == 0 && !n->correcting && want - have < share_bp(n->total, GOAL_SLACK_BP))
+                return;
+
+        room = minus(target->free, share_bp(target->total, TARGET_RESERVE_BP));
+        if (room == 0) {
+                s->reason = TUNER_NO_ROOM;
+                return;
+        }
+        n->correcting = true;
+        s->budget = MIN(MIN(want - have, room), scheme_ceiling(t, s->scheme));
+        s->reason = lift > 0 ? TUNER_EXCHANGE : TUNER_GOAL;
+}
+
+/* The charge window: two passes at least, so that a quota is not used up by the regions that come first. */
+static uint64_t window_us(const struct tuner *t) {
+        return MAX(2 * t->plan->monitoring.aggregate_us, UINT64_C(200000));
+}
+
+uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_quota *quotas, struct tuner_view *views) {
+        uint64_t window = window_us(t);
+        bool active = false;
+
+        if (t->started && s->now_us > t->last_us) {
+                /* One long turn (a busy kernel, a suspended machine) must not make the next budgets large or small at once. */
+                uint64_t took = MIN(s->now_us - t->last_us, 4 * TURN_REST_US);
+
+                t->turn_us = MAX((3 * t->turn_us + took) / 4, window);
+        }
+        t->last_us = s->now_us;
+        t->started = true;
+
+        tuner_take(t, s);
+        decide_promotion(t);
+        for (size_t i = 0; i < t->n_demotions; i++)
+                decide_demotion(t, t->schemes + t->demotions[i]);
+
+        for (size_t i = 0; i < t->n_schemes; i++) {
+                struct scheme_state *x = t->schemes + i;
+
+                /* A turn may hold several windows, or a part of one: the budget is handed out at its rate. */
+                quotas[i] = (struct tuner_quota) {
+                        .bytes = scale(x->budget, window, t->turn_us),
+                        .window_us = window,
+                        .reason = x->reason,
+                };
+                active = active || x->budget > 0 || x->reason == TUNER_SETTLING;
+        }
+        for (size_t i = 0; views && i < t->plan->n_kdamonds; i++) {
+                const struct node_state *n = t->nodes + t->kdamond_node[i];
+
+                views[i] = (struct tuner_view) { .hot_bytes = n->hot[0], .cold_bytes = n->cold[0], .passes = n->passes };
+        }
+        return active ? TURN_ACTIVE_US : TURN_REST_US;
+}
