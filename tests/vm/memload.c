@@ -1,0 +1,734 @@
+/* memload: memory whose place and heat are known, for measuring what tiering does with it.
+ *
+ * Named sets of anonymous memory are put on a node each, with real content in every page, and then left to
+ * the system's default policy. Sets in state "touch" are read and written all the time by one worker; an
+ * independent sampler prints where each set's pages are, as JSON lines. A control FIFO changes states. */
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <linux/mempolicy.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE_BYTES 4096ULL
+#define HUGE_BYTES (2ULL << 20)
+#define SETS_MAX 16
+#define NODES_MAX 1024
+#define NAME_MAX_LEN 31
+#define MASK_LONGS (NODES_MAX / (8 * sizeof(unsigned long)))
+
+/* Over 33 pages (tlb_single_page_flush_ceiling) the kernel flushes a CPU's whole TLB instead of single pages. */
+#define FLUSH_PAGES 64
+/* Sets of up to 64 MiB are sampled whole, larger ones every 16th page. */
+#define SAMPLE_WHOLE_PAGES 16384
+#define SAMPLE_STRIDE 16
+
+enum { USAGE_ERROR = 2 };
+
+typedef struct Set {
+        char name[NAME_MAX_LEN + 1];
+        int node;
+        uint64_t bytes;         /* what is populated */
+        int fill_bp;            /* >= 0: populate until so much of the node's MemTotal is free */
+        unsigned char *memory;
+        uint32_t *order;        /* page numbers in random order, or NULL for sequential */
+        uint64_t cursor;        /* next page of the worker's pass */
+        uint64_t due_ns;        /* start of the worker's next slice, not before */
+        uint64_t pass_start_ns;
+        atomic_bool touch;
+        _Atomic uint64_t passes;
+        _Atomic uint64_t ops;   /* page touches, a read and a write each */
+        _Atomic uint64_t flushes;
+} Set;
+
+static struct {
+        Set sets[SETS_MAX];
+        size_t n_sets;
+        int thp;                /* advice for madvise(), -1 for none */
+        bool random;
+        uint64_t interval_ns;
+        uint64_t duration_ns;   /* 0: until told to quit */
+        uint64_t pass_ns;
+        uint64_t flush_pages;   /* 0: only at the end of a pass */
+        bool flush;
+        uint64_t stride;        /* 0: chosen by the set's size */
+        const char *control;
+        unsigned char *flush_area;
+        uint64_t start_ns;
+        int node_max;
+} load = {
+        .thp = -1,
+        .interval_ns = 1000000000ULL,
+        .pass_ns = 20000000ULL,
+        .flush_pages = 4 * 1024 * 1024 / PAGE_BYTES,
+        .flush = true,
+};
+
+static atomic_bool quit;
+static pthread_mutex_t output_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void on_signal(int signo) {
+        (void) signo;
+        atomic_store(&quit, true);
+}
+
+__attribute__((noreturn, format(printf, 2, 3)))
+static void die(int status, const char *format, ...) {
+        va_list ap;
+
+        fputs("memload: ", stderr);
+        va_start(ap, format);
+        vfprintf(stderr, format, ap);
+        va_end(ap);
+        fputc('\n', stderr);
+        exit(status);
+}
+
+/* The C library wraps neither, libnuma does; it is not worth a dependency. */
+static long mbind(void *address, uint64_t bytes, int mode, const unsigned long *mask, unsigned long max_node) {
+        return syscall(SYS_mbind, address, bytes, mode, mask, max_node, 0);
+}
+
+static long pages_locate(size_t n, void **addresses, int *ret_nodes) {
+        return syscall(SYS_move_pages, 0, n, addresses, NULL, ret_nodes, 0);
+}
+
+static uint64_t now_ns(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t) t.tv_sec * 1000000000ULL + (uint64_t) t.tv_nsec;
+}
+
+static uint64_t elapsed_ms(void) {
+        return (now_ns() - load.start_ns) / 1000000ULL;
+}
+
+static void sleep_until(uint64_t when_ns) {
+        struct timespec t = {
+                .tv_sec = (time_t) (when_ns / 1000000000ULL),
+                .tv_nsec = (long) (when_ns % 1000000000ULL),
+        };
+
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+/* --- arguments */
+
+static void usage(FILE *to) {
+        fputs("usage: memload --set NAME:SIZE@NODE[:touch|:idle]... [OPTION]...\n"
+              "\n"
+              "  SIZE                 700M, 2G, 64K (powers of 1024), or fill-5% or fill-5.25%: until so much of the\n"
+              "                       node's MemTotal is left free; sets are populated in the order given\n"
+              "  --thp always|never   advise huge pages for the sets, or against them\n"
+              "  --order seq|random   of the pages in a pass (seq)\n"
+              "  --pass-every TIME    a pass over a touched set starts at most so often (20ms)\n"
+              "  --flush-every SIZE   flush the CPU's TLB after touching so much, and after each pass (4M);\n"
+              "                       0 for never: then an emulated CPU hides accesses from DAMON\n"
+              "  --interval TIME      between samples of where the pages are (1s)\n"
+              "  --stride N           sample every Nth page (1 for sets up to 64 MiB, else 16)\n"
+              "  --duration TIME      then end (run until told to quit)\n"
+              "  --control FIFO|-     lines `touch NAME`, `idle NAME`, `quit`\n"
+              "  --help\n"
+              "\n"
+              "Prints JSON lines: an event \"ready\" once all sets are populated, then each set at every interval.\n"
+              "Exit: 0 done, 1 failed, 2 wrong usage.\n",
+              to);
+}
+
+static bool parse_size(const char *s, uint64_t *ret) {
+        static const char units[] = "KMGT";
+        unsigned long long n;
+        const char *unit;
+        unsigned shift = 0;
+        char *end;
+
+        if (!isdigit((unsigned char) *s))
+                return false;
+        errno = 0;
+        n = strtoull(s, &end, 10);
+        if (errno != 0)
+                return false;
+        if (*end) {
+                unit = strchr(units, *end);
+                if (!unit || end[1])
+                        return false;
+                shift = 10U * (unsigned) (unit - units + 1);
+        }
+        if (n > (UINT64_MAX >> shift))
+                return false;
+        *ret = (uint64_t) n << shift;
+        return true;
+}
+
+static bool parse_time(const char *s, uint64_t *ret_ns) {
+        static const struct { const char *unit; uint64_t ns; } units[] = {
+                { "us", 1000ULL }, { "ms", 1000000ULL }, { "s", 1000000000ULL }, { "m", 60000000000ULL },
+        };
+        unsigned long long n;
+        char *end;
+
+        if (!isdigit((unsigned char) *s))
+                return false;
+        errno = 0;
+        n = strtoull(s, &end, 10);
+        if (errno != 0)
+                return false;
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+                if (strcmp(end, units[i].unit) == 0 && n <= UINT64_MAX / units[i].ns) {
+                        *ret_ns = n * units[i].ns;
+                        return true;
+                }
+        return false;
+}
+
+/* "5%", "5.2%" or "5.25%" to basis points, within (0, 100). */
+static bool parse_percent(const char *s, int *ret_bp) {
+        long bp;
+        char *end;
+
+        if (!isdigit((unsigned char) *s))
+                return false;
+        bp = strtol(s, &end, 10);
+        if (bp > 100)
+                return false;
+        bp *= 100;
+        if (*end == '.') {
+                if (!isdigit((unsigned char) end[1]))
+                        return false;
+                bp += 10 * (end[1] - '0');
+                end += 2;
+                if (isdigit((unsigned char) *end))
+                        bp += *end++ - '0';
+        }
+        if (strcmp(end, "%") != 0 || bp <= 0 || bp >= 10000)
+                return false;
+        *ret_bp = (int) bp;
+        return true;
+}
+
+static Set *set_find(const char *name) {
+        for (size_t i = 0; i < load.n_sets; i++)
+                if (strcmp(load.sets[i].name, name) == 0)
+                        return &load.sets[i];
+        return NULL;
+}
+
+static void set_add(const char *argument) {
+        char text[128], *size, *node, *state, *end;
+        Set *set;
+        long id;
+
+        if (load.n_sets == SETS_MAX)
+                die(USAGE_ERROR, "more than %d sets", SETS_MAX);
+        if (strlen(argument) >= sizeof text)
+                die(USAGE_ERROR, "--set is too long: %s", argument);
+        strcpy(text, argument);
+
+        size = strchr(text, ':');
+        node = size ? strchr(size, '@') : NULL;
+        if (!node)
+                die(USAGE_ERROR, "--set is NAME:SIZE@NODE[:touch|:idle], not '%s'", argument);
+        *size++ = 0;
+        *node++ = 0;
+        state = strchr(node, ':');
+        if (state)
+                *state++ = 0;
+
+        if (!*text || strlen(text) > NAME_MAX_LEN || strspn(text, "abcdefghijklmnopqrstuvwxyz"
+                        "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != strlen(text))
+                die(USAGE_ERROR, "'%s' is no name for a set: letters, digits, - and _, at most %d", text, NAME_MAX_LEN);
+        if (set_find(text))
+                die(USAGE_ERROR, "set '%s' is given twice", text);
+
+        set = &load.sets[load.n_sets];
+        set->fill_bp = -1;
+        if (strncmp(size, "fill-", 5) == 0) {
+                if (!parse_percent(size + 5, &set->fill_bp))
+                        die(USAGE_ERROR, "'%s' is no percentage between 0%% and 100%%", size + 5);
+        } else if (!parse_size(size, &set->bytes) || set->bytes < PAGE_BYTES || set->bytes > (1ULL << 44))
+                die(USAGE_ERROR, "'%s' is no size: 64K, 700M, 2G or fill-5%%", size);
+        set->bytes &= ~(PAGE_BYTES - 1);
+
+        id = strtol(node, &end, 10);
+        if (!isdigit((unsigned char) *node) || *end || id >= NODES_MAX)
+                die(USAGE_ERROR, "'%s' is no node", node);
+        set->node = (int) id;
+
+        if (state && strcmp(state, "touch") != 0 && strcmp(state, "idle") != 0)
+                die(USAGE_ERROR, "a set is touch or idle, not '%s'", state);
+        atomic_store(&set->touch, state && strcmp(state, "touch") == 0);
+        strcpy(set->name, text);
+        load.n_sets++;
+}
+
+static void arguments_parse(int argc, char *argv[]) {
+        enum { SET = 256, THP, ORDER, PASS, FLUSH, INTERVAL, STRIDE, DURATION, CONTROL, HELP };
+        static const struct option options[] = {
+                { "set", required_argument, NULL, SET },
+                { "thp", required_argument, NULL, THP },
+                { "order", required_argument, NULL, ORDER },
+                { "pass-every", required_argument, NULL, PASS },
+                { "flush-every", required_argument, NULL, FLUSH },
+                { "interval", required_argument, NULL, INTERVAL },
+                { "stride", required_argument, NULL, STRIDE },
+                { "duration", required_argument, NULL, DURATION },
+                { "control", required_argument, NULL, CONTROL },
+                { "help", no_argument, NULL, HELP },
+                { NULL, 0, NULL, 0 },
+        };
+        uint64_t n;
+        int c;
+
+        opterr = 0;
+        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (c) {
+                case SET:
+                        set_add(optarg);
+                        break;
+                case THP:
+                        if (strcmp(optarg, "always") == 0)
+                                load.thp = MADV_HUGEPAGE;
+                        else if (strcmp(optarg, "never") == 0)
+                                load.thp = MADV_NOHUGEPAGE;
+                        else
+                                die(USAGE_ERROR, "--thp is always or never, not '%s'", optarg);
+                        break;
+                case ORDER:
+                        load.random = strcmp(optarg, "random") == 0;
+                        if (!load.random && strcmp(optarg, "seq") != 0)
+                                die(USAGE_ERROR, "--order is seq or random, not '%s'", optarg);
+                        break;
+                case PASS:
+                        if (!parse_time(optarg, &load.pass_ns))
+                                die(USAGE_ERROR, "'%s' is no time: 500us, 20ms, 1s", optarg);
+                        break;
+                case FLUSH:
+                        if (!parse_size(optarg, &n))
+                                die(USAGE_ERROR, "'%s' is no size: 0, 64K, 4M", optarg);
+                        load.flush = n > 0;
+                        load.flush_pages = n / PAGE_BYTES;
+                        break;
+                case INTERVAL:
+                        if (!parse_time(optarg, &load.interval_ns) || load.interval_ns == 0)
+                                die(USAGE_ERROR, "'%s' is no interval: 500ms, 1s", optarg);
+                        break;
+                case STRIDE:
+                        if (!parse_size(optarg, &load.stride) || load.stride == 0)
+                                die(USAGE_ERROR, "'%s' is no stride: 1, 16", optarg);
+                        break;
+                case DURATION:
+                        if (!parse_time(optarg, &load.duration_ns) || load.duration_ns == 0)
+                                die(USAGE_ERROR, "'%s' is no duration: 30s, 2m", optarg);
+                        break;
+                case CONTROL:
+                        load.control = optarg;
+                        break;
+                case HELP:
+                        usage(stdout);
+                        exit(0);
+                default:
+                        die(USAGE_ERROR, "%s: unknown, or lacks its value (see --help)", argv[optind - 1]);
+                }
+        if (optind < argc)
+                die(USAGE_ERROR, "'%s' is no option (see --help)", argv[optind]);
+        if (load.n_sets == 0)
+                die(USAGE_ERROR, "no --set given (see --help)");
+}
+
+/* --- populating */
+
+/* MemTotal and MemFree of a node, in bytes. */
+static void node_meminfo(int node, uint64_t *ret_total, uint64_t *ret_free) {
+        char path[64], line[128];
+        bool total = false, free_ = false;
+        uint64_t kib;
+        FILE *f;
+
+        snprintf(path, sizeof path, "/sys/devices/system/node/node%d/meminfo", node);
+        f = fopen(path, "re");
+        if (!f)
+                die(1, "cannot read %s: %s", path, strerror(errno));
+        while (fgets(line, sizeof line, f)) {
+                if (sscanf(line, "Node %*d MemTotal: %" SCNu64, &kib) == 1) {
+                        *ret_total = kib * 1024;
+                        total = true;
+                } else if (sscanf(line, "Node %*d MemFree: %" SCNu64, &kib) == 1) {
+                        *ret_free = kib * 1024;
+                        free_ = true;
+                }
+        }
+        fclose(f);
+        if (!total || !free_)
+                die(1, "%s has no MemTotal or no MemFree", path);
+}
+
+static void pages_write(Set *set, uint64_t from_page, uint64_t to_page) {
+        /* Every page differs from zero, or the kernel may take it for unused when it splits huge pages. */
+        for (uint64_t page = from_page; page < to_page; page++)
+                *(volatile uint64_t *) (set->memory + page * PAGE_BYTES) = page + 1;
+}
+
+static void set_populate(Set *set) {
+        unsigned long mask[MASK_LONGS] = {};
+        uint64_t total = 0, free_ = 0, span, missing, step, pages = 0;
+        const size_t bits = 8 * sizeof(unsigned long);
+        unsigned char *raw;
+
+        node_meminfo(set->node, &total, &free_);
+        if (total == 0)
+                die(1, "set %s: node %d has no memory", set->name, set->node);
+        if (set->fill_bp < 0 && set->bytes > free_)
+                die(1, "set %s: %" PRIu64 " MiB do not fit on node %d, which has %" PRIu64 " MiB free",
+                    set->name, set->bytes >> 20, set->node, free_ >> 20);
+        span = set->fill_bp < 0 ? set->bytes : total;
+
+        raw = mmap(NULL, span + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (raw == MAP_FAILED)
+                die(1, "set %s: mmap of %" PRIu64 " MiB: %s", set->name, span >> 20, strerror(errno));
+        set->memory = raw + (HUGE_BYTES - (uintptr_t) raw % HUGE_BYTES) % HUGE_BYTES;
+        if (load.thp >= 0 && madvise(set->memory, span, load.thp) < 0)
+                die(1, "set %s: madvise: %s", set->name, strerror(errno));
+
+        mask[(size_t) set->node / bits] = 1UL << ((size_t) set->node % bits);
+        if (mbind(set->memory, span, MPOL_BIND, mask, NODES_MAX) < 0)
+                die(1, "set %s: mbind to node %d: %s", set->name, set->node, strerror(errno));
+        if (set->fill_bp < 0) {
+                pages = set->bytes / PAGE_BYTES;
+                pages_write(set, 0, pages);
+        } else {
+                uint64_t target = total / 10000 * (uint64_t) set->fill_bp;
+
+                /* Page tables and per-CPU lists take memory too: go half the way each time, and look again. */
+                for (;;) {
+                        node_meminfo(set->node, &total, &free_);
+                        missing = free_ > target ? (free_ - target) / PAGE_BYTES : 0;
+                        if (missing < HUGE_BYTES / PAGE_BYTES || pages == span / PAGE_BYTES)
+                                break;
+                        step = missing > 4 * HUGE_BYTES / PAGE_BYTES ? missing / 2 : HUGE_BYTES / PAGE_BYTES;
+                        if (step > span / PAGE_BYTES - pages)
+                                step = span / PAGE_BYTES - pages;
+                        pages_write(set, pages, pages + step);
+                        pages += step;
+                }
+                if (pages == 0)
+                        die(1, "set %s: node %d has %" PRIu64 " MiB free of %" PRIu64 ", less than asked already",
+                            set->name, set->node, free_ >> 20, total >> 20);
+                set->bytes = pages * PAGE_BYTES;
+        }
+        /* Left bound, the pages could not be demoted by reclaim, and NUMA balancing would heed the policy. */
+        if (mbind(set->memory, span, MPOL_DEFAULT, NULL, 0) < 0)
+                die(1, "set %s: mbind back to the default policy: %s", set->name, strerror(errno));
+
+        if (load.random) {
+                uint64_t state = 88172645463325252ULL;  /* xorshift64's customary seed: runs are alike */
+
+                set->order = malloc(pages * sizeof *set->order);
+                if (!set->order)
+                        die(1, "set %s: no memory for the order of its pages", set->name);
+                for (uint64_t i = 0; i < pages; i++)
+                        set->order[i] = (uint32_t) i;
+                for (uint64_t i = pages - 1; i > 0; i--) {
+                        uint64_t j;
+                        uint32_t swap;
+
+                        state ^= state << 13;
+                        state ^= state >> 7;
+                        state ^= state << 17;
+                        j = state % (i + 1);
+                        swap = set->order[i];
+                        set->order[i] = set->order[j];
+                        set->order[j] = swap;
+                }
+        }
+}
+
+/* --- the worker */
+
+static void flush_area_prepare(void) {
+        load.flush_area = mmap(NULL, FLUSH_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (load.flush_area == MAP_FAILED)
+                die(1, "mmap of the flush area: %s", strerror(errno));
+        /* One huge page would be one entry, flushed alone. Kernels without huge pages refuse the advice. */
+        (void) madvise(load.flush_area, FLUSH_PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
+        memset(load.flush_area, 1, FLUSH_PAGES * PAGE_BYTES);
+}
+
+/* An emulated CPU keeps translations far longer than a real one, and while it has one it sets no access bit:
+ * pages touched all the time look idle to DAMON. Taking the right to write from many pages at once has the
+ * kernel flush the whole TLB; writing to them makes them ready for the next time. */
+static void tlb_flush(Set *set) {
+        if (!load.flush)
+                return;
+        if (mprotect(load.flush_area, FLUSH_PAGES * PAGE_BYTES, PROT_READ) < 0 ||
+            mprotect(load.flush_area, FLUSH_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE) < 0)
+                die(1, "mprotect of the flush area: %s", strerror(errno));
+        for (size_t i = 0; i < FLUSH_PAGES; i++)
+                ((volatile unsigned char *) load.flush_area)[i * PAGE_BYTES]++;
+        atomic_fetch_add(&set->flushes, 1);
+}
+
+/* Touches the next pages of a set, up to a flush or the end of the pass. */
+static void set_touch(Set *set) {
+        uint64_t pages = set->bytes / PAGE_BYTES, end = pages, now;
+
+        if (set->cursor == 0)
+                set->pass_start_ns = now_ns();
+        if (load.flush_pages > 0 && end - set->cursor > load.flush_pages)
+                end = set->cursor + load.flush_pages;
+        for (uint64_t i = set->cursor; i < end; i++) {
+                uint64_t page = set->order ? set->order[i] : i;
+
+                ++*(volatile uint64_t *) (set->memory + page * PAGE_BYTES);
+        }
+        atomic_fetch_add(&set->ops, end - set->cursor);
+        set->cursor = end;
+        tlb_flush(set);
+
+        if (set->cursor == pages) {
+                set->cursor = 0;
+                atomic_fetch_add(&set->passes, 1);
+                now = now_ns();
+                set->due_ns = set->pass_start_ns + load.pass_ns;
+                if (set->due_ns < now)
+                        set->due_ns = now;
+        }
+}
+
+static void *worker_run(void *unused) {
+        /* So late it notices a change of state or the end. */
+        const uint64_t nap_ns = 10000000ULL;
+
+        (void) unused;
+        while (!atomic_load(&quit)) {
+                uint64_t now = now_ns(), wake = now + nap_ns;
+                bool worked = false;
+
+                for (size_t i = 0; i < load.n_sets; i++) {
+                        Set *set = &load.sets[i];
+
+                        if (!atomic_load(&set->touch))
+                                continue;
+                        if (set->due_ns <= now) {
+                                set_touch(set);
+                                worked = true;
+                        } else if (set->due_ns < wake)
+                                wake = set->due_ns;
+                }
+                if (!worked)
+                        sleep_until(wake);
+        }
+        return NULL;
+}
+
+/* --- the sampler */
+
+static int node_highest(void) {
+        char text[256] = "";
+        int highest = 0;
+        FILE *f;
+
+        f = fopen("/sys/devices/system/node/has_memory", "re");
+        if (!f)
+                return 0;
+        if (fgets(text, sizeof text, f))
+                for (char *p = text; *p;) {
+                        if (isdigit((unsigned char) *p)) {
+                                long id = strtol(p, &p, 10);
+
+                                if (id > highest && id < NODES_MAX)
+                                        highest = (int) id;
+                        } else
+                                p++;
+                }
+        fclose(f);
+        return highest;
+}
+
+static void set_sample(Set *set) {
+        static void *addresses[512];
+        static int nodes[512];
+        static uint64_t bytes[NODES_MAX];
+        uint64_t pages = set->bytes / PAGE_BYTES, away = 0, stride, t_ms;
+        bool first = true;
+
+        stride = load.stride;
+        if (stride == 0)
+                stride = pages > SAMPLE_WHOLE_PAGES ? SAMPLE_STRIDE : 1;
+        memset(bytes, 0, sizeof bytes);
+        t_ms = elapsed_ms();
+        for (uint64_t page = 0; page < pages;) {
+                uint64_t at = page;
+                size_t n = 0;
+
+                for (; n < 512 && at < pages; n++, at += stride)
+                        addresses[n] = set->memory + at * PAGE_BYTES;
+                if (pages_locate(n, addresses, nodes) < 0)
+                        die(1, "move_pages: %s", strerror(errno));
+                for (size_t i = 0; i < n; i++, page += stride) {
+                        uint64_t stands_for = pages - page < stride ? pages - page : stride;
+
+                        if (nodes[i] >= 0 && nodes[i] < NODES_MAX)
+                                bytes[nodes[i]] += stands_for * PAGE_BYTES;
+                        else
+                                away += stands_for * PAGE_BYTES;
+                }
+        }
+
+        pthread_mutex_lock(&output_lock);
+        printf("{\"t_ms\":%" PRIu64 ",\"set\":\"%s\",\"bytes\":%" PRIu64 ",\"node_bytes\":{", t_ms, set->name, set->bytes);
+        for (int node = 0; node < NODES_MAX; node++)
+                if (node <= load.node_max || bytes[node] > 0) {
+                        printf("%s\"%d\":%" PRIu64, first ? "" : ",", node, bytes[node]);
+                        first = false;
+                }
+        printf("},\"away_bytes\":%" PRIu64 ",\"stride\":%" PRIu64 ",\"passes\":%" PRIu64 ",\"flushes\":%" PRIu64
+               ",\"ops\":%" PRIu64 ",\"state\":\"%s\"}\n",
+               away, stride, atomic_load(&set->passes), atomic_load(&set->flushes), atomic_load(&set->ops),
+               atomic_load(&set->touch) ? "touch" : "idle");
+        fflush(stdout);
+        pthread_mutex_unlock(&output_lock);
+}
+
+static void *sampler_run(void *unused) {
+        uint64_t due = now_ns();
+
+        (void) unused;
+        for (;;) {
+                bool last = atomic_load(&quit);
+                uint64_t now;
+
+                for (size_t i = 0; i < load.n_sets; i++)
+                        set_sample(&load.sets[i]);
+                if (last)
+                        return NULL;
+                due += load.interval_ns;
+                now = now_ns();
+                if (due < now)
+                        due = now;
+                /* In naps, for the last sample is to be of the end and not of an interval later. */
+                while (!atomic_load(&quit) && (now = now_ns()) < due)
+                        sleep_until(due - now > 50000000ULL ? now + 50000000ULL : due);
+        }
+}
+
+/* --- control */
+
+static void event_print(const char *event, const char *set) {
+        pthread_mutex_lock(&output_lock);
+        if (set)
+                printf("{\"t_ms\":%" PRIu64 ",\"event\":\"%s\",\"set\":\"%s\"}\n", elapsed_ms(), event, set);
+        else
+                printf("{\"t_ms\":%" PRIu64 ",\"event\":\"%s\"}\n", elapsed_ms(), event);
+        fflush(stdout);
+        pthread_mutex_unlock(&output_lock);
+}
+
+static void command_run(char *line) {
+        char *name;
+        Set *set;
+
+        if (strcmp(line, "quit") == 0) {
+                atomic_store(&quit, true);
+                return;
+        }
+        name = strchr(line, ' ');
+        if (name)
+                *name++ = 0;
+        set = name ? set_find(name) : NULL;
+        if (set && strcmp(line, "touch") == 0)
+                atomic_store(&set->touch, true);
+        else if (set && strcmp(line, "idle") == 0)
+                atomic_store(&set->touch, false);
+        else {
+                fprintf(stderr, "memload: no command '%s%s%s'\n", line, name ? " " : "", name ? name : "");
+                return;
+        }
+        event_print(line, set->name);
+}
+
+/* Until the end of the duration, a signal or `quit`. */
+static void control_run(int fd, uint64_t end_ns) {
+        char buffer[256];
+        size_t filled = 0;
+
+        while (!atomic_load(&quit)) {
+                struct pollfd p = { .fd = fd, .events = POLLIN };
+                uint64_t now = now_ns();
+                ssize_t n;
+
+                if (end_ns > 0 && now >= end_ns)
+                        break;
+                /* A signal that comes just before the poll is seen after it. */
+                if (poll(&p, 1, end_ns > 0 && end_ns - now < 100000000ULL ? (int) ((end_ns - now) / 1000000ULL) + 1 : 100) <= 0)
+                        continue;
+                n = read(fd, buffer + filled, sizeof buffer - 1 - filled);
+                if (n <= 0) {
+                        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+                                continue;
+                        fd = -1;
+                        continue;
+                }
+                filled += (size_t) n;
+                buffer[filled] = 0;
+                for (char *newline; (newline = strchr(buffer, '\n'));) {
+                        *newline = 0;
+                        command_run(buffer);
+                        filled -= (size_t) (newline + 1 - buffer);
+                        memmove(buffer, newline + 1, filled + 1);
+                }
+                if (filled == sizeof buffer - 1) {
+                        fprintf(stderr, "memload: a command is too long, dropped\n");
+                        filled = 0;
+                }
+        }
+        atomic_store(&quit, true);
+}
+
+int main(int argc, char *argv[]) {
+        const struct sigaction on_end = { .sa_handler = on_signal };
+        pthread_t worker, sampler;
+        int fd = -1, r;
+
+        load.start_ns = now_ns();
+        arguments_parse(argc, argv);
+        if (load.control) {
+                /* Open for writing too, so that the end of one writer is not the end of the FIFO. */
+                fd = strcmp(load.control, "-") == 0 ? STDIN_FILENO : open(load.control, O_RDWR | O_CLOEXEC);
+                if (fd < 0)
+                        die(1, "cannot open %s: %s", load.control, strerror(errno));
+        }
+        sigaction(SIGINT, &on_end, NULL);
+        sigaction(SIGTERM, &on_end, NULL);
+
+        load.node_max = node_highest();
+        flush_area_prepare();
+        for (size_t i = 0; i < load.n_sets; i++)
+                set_populate(&load.sets[i]);
+        event_print("ready", NULL);
+
+        r = pthread_create(&worker, NULL, worker_run, NULL);
+        if (r == 0)
+                r = pthread_create(&sampler, NULL, sampler_run, NULL);
+        if (r != 0)
+                die(1, "cannot start a thread: %s", strerror(r));
+        control_run(fd, load.duration_ns > 0 ? now_ns() + load.duration_ns : 0);
+        pthread_join(worker, NULL);
+        pthread_join(sampler, NULL);
+        return 0;
+}
