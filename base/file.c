@@ -230,10 +230,8 @@ static int compare_u64(const void *a, const void *b) {
         return x < y ? -1 : x > y;
 }
 
-int dir_read_numbers(int root, const char *path, const char *prefix, uint64_t **ret, size_t *ret_n) {
-        _cleanup_closedir_ DIR *dir = NULL;
-        _cleanup_free_ uint64_t *numbers = NULL;
-        size_t n = 0, allocated = 0;
+static int dir_open(int root, const char *path, DIR **ret) {
+        DIR *dir;
         int fd;
 
         fd = open_in_root(root, path, O_RDONLY | O_DIRECTORY);
@@ -246,6 +244,19 @@ int dir_read_numbers(int root, const char *path, const char *prefix, uint64_t **
                 (void) close(fd);
                 return r;
         }
+        *ret = dir;
+        return 0;
+}
+
+int dir_read_numbers(int root, const char *path, const char *prefix, uint64_t **ret, size_t *ret_n) {
+        _cleanup_closedir_ DIR *dir = NULL;
+        _cleanup_free_ uint64_t *numbers = NULL;
+        size_t n = 0, allocated = 0;
+        int r;
+
+        r = dir_open(root, path, &dir);
+        if (r < 0)
+                return r;
 
         for (;;) {
                 struct dirent *entry;
@@ -293,6 +304,83 @@ int dir_read_ids(int root, const char *path, const char *prefix, unsigned max, s
                         idset_add(&s, (unsigned) numbers[i]);
         *ret = s;
         return 0;
+}
+
+char **names_free(char **names, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                free(names[i]);
+        free(names);
+        return NULL;
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+int dir_read_names(int root, const char *path, const char *prefix, char ***ret, size_t *ret_n) {
+        _cleanup_closedir_ DIR *dir = NULL;
+        char **names = NULL;
+        size_t n = 0, allocated = 0;
+        int r;
+
+        r = dir_open(root, path, &dir);
+        if (r < 0)
+                return r;
+
+        for (;;) {
+                struct dirent *entry;
+
+                errno = 0;
+                entry = readdir(dir);
+                if (!entry) {
+                        r = -errno;
+                        break;
+                }
+                if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+                        continue;
+                if (n == allocated) {
+                        size_t more = allocated ? allocated * 2 : 16;
+                        char **p = reallocarray(names, more, sizeof(*p));
+
+                        if (!p) {
+                                r = -ENOMEM;
+                                break;
+                        }
+                        names = p;
+                        allocated = more;
+                }
+                names[n] = strdup(entry->d_name);
+                if (!names[n]) {
+                        r = -ENOMEM;
+                        break;
+                }
+                n++;
+        }
+        if (r < 0) {
+                (void) names_free(names, n);
+                return r;
+        }
+        if (n > 0)
+                qsort(names, n, sizeof(*names), compare_names);
+        *ret = names;
+        *ret_n = n;
+        return 0;
+}
+
+int file_read_link(int root, const char *path, char *buf, size_t size) {
+        _cleanup_close_ int fd = -EBADF;
+        ssize_t n;
+
+        fd = open_in_root(root, path, O_PATH | O_NOFOLLOW);
+        if (fd < 0)
+                return fd;
+        n = readlinkat(fd, "", buf, size);
+        if (n < 0)
+                return errno == ENOENT ? -EINVAL : -errno; /* readlinkat(2): ENOENT for an empty path that is no link */
+        if ((size_t) n >= size)
+                return -ENAMETOOLONG;
+        buf[n] = '\0';
+        return (int) n;
 }
 
 int path_format(char *buf, size_t size, const char *format, ...) {

@@ -57,6 +57,13 @@ int dir_read_ids(int root, const char *path, const char *prefix, unsigned max, s
 /* The same without a limit on N (memory blocks go past IDSET_MAX): a fresh sorted array. */
 int dir_read_numbers(int root, const char *path, const char *prefix, uint64_t **ret, size_t *ret_n);
 
+/* The names of a directory's entries that begin with `prefix`, sorted by strcmp(): a fresh array of fresh strings. */
+int dir_read_names(int root, const char *path, const char *prefix, char ***ret, size_t *ret_n);
+char **names_free(char **names, size_t n);
+
+/* Where a symbolic link points, as its text says. -EINVAL when the path is not a link, -ENAMETOOLONG when it does not fit. */
+int file_read_link(int root, const char *path, char *buf, size_t size);
+
 /* snprintf() into a fixed array, for paths: -ENAMETOOLONG when it does not fit. */
 #define PATH_SIZE 512
 int path_format(char *buf, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
