@@ -5,6 +5,7 @@
 #include "policy/plan.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * What this kernel's DAMON sysfs interface (/sys/kernel/mm/damon/admin) can do. For the live system it is probed on a
@@ -18,6 +19,7 @@ struct capability {
         bool paddr;                     /* operations "paddr" */
         bool migrate;                   /* 6.11 */
         bool young_filter;              /* 6.10 */
+        bool filters_dir;               /* 6.3: filters/; deprecated in 7.2, to go some day */
         bool filter_allow;              /* 6.14 */
         bool ops_filters;               /* 6.15: core_filters/, ops_filters/ */
         bool hugepage_filter;           /* 6.15 */

@@ -5,6 +5,8 @@
 #include "damon/capability.h"
 #include "damon/ops.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What the kernel counted for one scheme or probe since its kdamond started. Bytes. */

@@ -44,24 +44,41 @@ int slot_of(const struct slot_map *m, int nid);                 /* -1: not a pos
 /* The first write of all: nr_kdamonds, one slot for every possible node. */
 int ops_make_slots(const struct slot_map *m, struct ops **ret);
 
-/*
- * Stages one kdamond (everything below its slot, but not its state) afresh: nr_contexts 1, operations, attributes, target, regions,
- * schemes with their filters and goals, then probes. Moving schemes under `direct` start stopped: bytes 1; and where
- * the first charge window has no quota (capability), every scheme with a quota starts with reset_interval_ms 0 and bytes 1,
- * to be followed, after the start, by ops_make_quotas() and a commit.
- */
-int ops_make_kdamond(const struct slot_map *m, const struct plan *p, const struct kdamond_plan *k,
-                     const struct capability *c, struct ops **ret);
-
 /* A quota as it is written: bytes per reset interval. bytes 0 (the kernel's "no limit") is written as 1. */
 struct quota_value {
         uint64_t bytes;
         uint64_t reset_interval_ms;
 };
 
+/*
+ * What the schemes of a kdamond start with, one per scheme in order: under `direct` they stand still until the tuner speaks,
+ * else the kernel has the whole ceiling to tune below. Intervals are rounded up to milliseconds.
+ */
+void quota_values_start(const struct plan *p, const struct kdamond_plan *k, struct quota_value *ret);
+
+/*
+ * Stages one kdamond (everything below its slot, but not its state) afresh: nr_contexts 1, operations, attributes, target,
+ * regions, schemes with their filters and goals, then probes. Quotas are those of quota_values_start().
+ *
+ * Where the first charge window has no quota (capability), every scheme with a quota starts with reset_interval_ms 0, bytes
+ * 1 and an apply_interval_us one sample short of the aggregation, so that a first pass sets the quota before the earliest
+ * moment a commit can take effect; ops_make_settled() and a commit follow the start.
+ *
+ * Under `feedback` the user_input goals start as met (current_value = target_value): nothing moves until they are fed.
+ *
+ * Returns -EINVAL when the node is not a possible one, or the plan names a scheme without a target; -EOPNOTSUPP when this
+ * kernel cannot express it (a filter type it does not know; a chain of filters that needs `allow`); -ENOMEM.
+ */
+int ops_make_kdamond(const struct slot_map *m, const struct plan *p, const struct kdamond_plan *k,
+                     const struct capability *c, struct ops **ret);
+
 /* The quotas of the kdamond's schemes, one per scheme in order, without the commit. */
 int ops_make_quotas(const struct slot_map *m, const struct kdamond_plan *k, const struct quota_value *quotas,
                     struct ops **ret);
+
+/* The same, and apply_interval_us back to 0: what ends the first window's workaround. Without the commit. */
+int ops_make_settled(const struct slot_map *m, const struct kdamond_plan *k, const struct quota_value *quotas,
+                     struct ops **ret);
 
 /* What the whole plan writes from nothing to running, in order: for `tierctl plan --ops`. */
 int ops_make_all(const struct slot_map *m, const struct plan *p, const struct capability *c, struct ops **ret);

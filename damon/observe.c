@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "damon/observe.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/parse.h"
+#include "damon/apply.h"
+
+#include <string.h>
+
+int kdamond_refresh(int root, int slot, bool with_quotas, struct diag *reterr) {
+        int r;
+
+        r = kdamond_command(root, slot, "update_schemes_stats", &APPLY_PATIENCE, reterr);
+        if (r < 0 || !with_quotas)
+                return r;
+        return kdamond_command(root, slot, "update_schemes_effective_quotas", &APPLY_PATIENCE, reterr);
+}
+
+static int read_counter(int root, int slot, size_t scheme, const char *name, uint64_t *ret, struct diag *reterr) {
+        char path[PATH_SIZE];
+        int r;
+
+        r = path_format(path, sizeof(path), DAMON_ADMIN "/%d/contexts/0/schemes/%zu/%s", slot, scheme, name);
+        if (r < 0)
+                return r;
+        r = file_read_u64(root, path, ret);
+        if (r < 0)
+                return diag_set(reterr, r, "/%s: cannot read: %s", path, strerror(-r));
+        return 0;
+}
+
+static int read_scheme(int root, int slot, size_t i, const struct capability *c, struct scheme_stats *ret,
+                       struct diag *reterr) {
+        const struct {
+                const char *name;
+                uint64_t *value;
+                bool there;
+        } counters[] = {
+                { "stats/nr_tried", &ret->nr_tried, true },
+                { "stats/sz_tried", &ret->sz_tried, true },
+                { "stats/nr_applied", &ret->nr_applied, true },
+                { "stats/sz_applied", &ret->sz_applied, true },
+                { "stats/qt_exceeds", &ret->qt_exceeds, true },
+                { "stats/sz_ops_filter_passed", &ret->sz_ops_filter_passed, c->filter_allow },
+                { "quotas/effective_bytes", &ret->effective_bytes, c->user_goals },
+        };
+
+        for (size_t k = 0; k < ELEMENTSOF(counters); k++) {
+                int r;
+
+                if (!counters[k].there)
+                        continue;
+                r = read_counter(root, slot, i, counters[k].name, counters[k].value, reterr);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int kdamond_read_stats(int root, int slot, const struct capability *c, size_t n, struct scheme_stats *stats,
+                       struct diag *reterr) {
+        _cleanup_free_ struct scheme_stats *fresh = NULL;
+
+        if (n == 0)
+                return 0;
+        fresh = calloc(n, sizeof(*fresh));
+        if (!fresh)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                int r;
+
+                r = read_scheme(root, slot, i, c, &fresh[i], reterr);
+                if (r < 0)
+                        return r;
+        }
+        memcpy(stats, fresh, n * sizeof(*fresh));
+        return 0;
+}
+
+/* "Node 0 MemTotal:       16384 kB": the number of the line that begins with this label, in bytes. */
+static int meminfo_field(const char *text, const char *label, uint64_t *ret) {
+        for (const char *line = text; *line != '\0';) {
+                size_t len = strcspn(line, "\n");
+
+                if (len > strlen(label) && strncmp(line, label, strlen(label)) == 0) {
+                        const char *p = line + strlen(label);
+                        char digits[24];
+                        uint64_t kib;
+                        size_t n;
+
+                        p += strspn(p, " ");
+                        n = strspn(p, "0123456789");
+                        if (n == 0 || n >= sizeof(digits) || strncmp(p + n, " kB", 3) != 0)
+                                return -EBADMSG;
+                        memcpy(digits, p, n);
+                        digits[n] = '\0';
+                        if (parse_u64(digits, &kib) < 0 || kib > UINT64_MAX / 1024)
+                                return -EBADMSG;
+                        *ret = kib * 1024;
+                        return 0;
+                }
+                line += len + (line[len] == '\n');
+        }
+        return -EBADMSG;
+}
+
+int node_read_meminfo(int root, int nid, uint64_t *ret_total, uint64_t *ret_free) {
+        char path[PATH_SIZE], text[FILE_ATTR_MAX], label[64];
+        uint64_t total, free_bytes;
+        int r;
+
+        r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/meminfo", nid);
+        if (r < 0)
+                return r;
+        r = file_read(root, path, text, sizeof(text));
+        if (r < 0)
+                return r == -EFBIG ? -EBADMSG : r;
+        (void) snprintf(label, sizeof(label), "Node %d MemTotal:", nid);
+        r = meminfo_field(text, label, &total);
+        if (r < 0)
+                return r;
+        (void) snprintf(label, sizeof(label), "Node %d MemFree:", nid);
+        r = meminfo_field(text, label, &free_bytes);
+        if (r < 0)
+                return r;
+        *ret_total = total;
+        *ret_free = free_bytes;
+        return 0;
+}
