@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tierd/daemon.h"
+#include "tierd/journal.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <syslog.h>
+
+static const char help[] =
+        "Usage: tierd [--config FILE] [--foreground] [--verbose]\n"
+        "       tierd --restore\n"
+        "\n"
+        "Manages tiered memory: cold pages go down, hot pages come up, by DAMON's schemes.\n"
+        "\n"
+        "  --config FILE   the configuration instead of " TIERD_SYSCONFDIR "/tierd.yaml, which may be missing\n"
+        "  --foreground    stay in the foreground (tierd always does; systemd is its supervisor)\n"
+        "  --restore       put back what a tierd that was killed had changed, and exit\n"
+        "  --verbose       say more\n"
+        "  --version       print the version and exit\n"
+        "  --help          print this and exit\n"
+        "\n"
+        "SIGHUP reloads the configuration; SIGTERM and SIGINT put everything back and end it.\n"
+        "tierctl(1) asks questions, tierd.yaml(5) configures.\n";
+
+/* Exit status: 0 well, 1 cannot manage this machine, 2 wrong usage. */
+int main(int argc, char **argv) {
+        static const struct option options[] = {
+                { "config", required_argument, NULL, 'c' }, { "foreground", no_argument, NULL, 'f' },
+                { "restore", no_argument, NULL, 'r' },      { "verbose", no_argument, NULL, 'v' },
+                { "version", no_argument, NULL, 'V' },      { "help", no_argument, NULL, 'h' },
+                {},
+        };
+        struct daemon_options daemon_options = {};
+        struct diag diag = {};
+        struct log log;
+        bool restore = false;
+        int level = LOG_INFO, c, r;
+
+        while ((c = getopt_long(argc, argv, "c:h", options, NULL)) >= 0)
+                switch (c) {
+                case 'c':
+                        daemon_options.config_path = optarg;
+                        break;
+                case 'f':
+                        break;
+                case 'r':
+                        restore = true;
+                        break;
+                case 'v':
+                        level = LOG_DEBUG;
+                        break;
+                case 'V':
+                        puts("tierd " TIERD_VERSION);
+                        return 0;
+                case 'h':
+                        (void) fputs(help, stdout);
+                        return 0;
+                default:
+                        (void) fputs("Try `tierd --help`.\n", stderr);
+                        return 2;
+                }
+        if (optind < argc) {
+                (void) fprintf(stderr, "tierd: unexpected argument \"%s\"; try `tierd --help`\n", argv[optind]);
+                return 2;
+        }
+
+        log = journal_log(level);
+        daemon_options.log = &log;
+        r = restore ? daemon_restore(&log, &diag) : daemon_run(&daemon_options, &diag);
+        if (r < 0) {
+                log_write(&log, LOG_ERR, "%s", diag.text[0] ? diag.text : "internal error without a diagnosis");
+                return 1;
+        }
+        return 0;
+}

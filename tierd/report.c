@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tierd/report.h"
+#include "base/parse.h"
+
+#include <stdio.h>
+#include <syslog.h>
+
+static void report_tiers(const struct log *log, const struct topology *t) {
+        for (size_t tier = 0; tier < t->n_tiers; tier++) {
+                struct idset ids = {};
+                uint64_t bytes = 0;
+                char list[256], size[FORMAT_MAX];
+
+                for (size_t i = 0; i < t->n_nodes; i++)
+                        if (t->nodes[i].tier == (int) tier) {
+                                idset_add(&ids, (unsigned) t->nodes[i].id);
+                                bytes += t->nodes[i].memory_bytes;
+                        }
+                if (idset_format(&ids, list, sizeof(list)) < 0)
+                        (void) snprintf(list, sizeof(list), "%zu of them", idset_count(&ids));
+                log_write(log, LOG_INFO, "tier %zu: nodes %s, %s (ranked by %s)", tier, list,
+                          format_size(bytes, size, sizeof(size)), rank_source_to_string(t->rank_source));
+        }
+}
+
+static void report_scheme(const struct log *log, const struct scheme *s) {
+        char goal[FORMAT_MAX], ceiling[FORMAT_MAX], interval[FORMAT_MAX];
+
+        log_write(log, LOG_INFO, "node %d: %s to node %d, aiming at %s of node %d %s, at most %s per %s", s->source_nid,
+                  direction_to_string(s->direction), s->target_nid, format_percent(s->goal_bp, goal, sizeof(goal)),
+                  s->goal_nid, s->goal_metric == GOAL_NODE_MEM_FREE_BP ? "free" : "used",
+                  format_size(s->quota_bytes, ceiling, sizeof(ceiling)),
+                  format_duration(s->quota_interval_us, interval, sizeof(interval)));
+}
+
+void report_started(const struct log *log, const struct manager *m) {
+        report_tiers(log, m->topology);
+        for (size_t i = 0; i < m->n_schemes; i++)
+                report_scheme(log, m->schemes[i].scheme);
+        for (size_t i = 0; i < m->plan->n_notes; i++)
+                log_write(log, LOG_NOTICE, "%s", m->plan->notes[i]);
+        if (m->stopped_modules[0])
+                log_write(log, LOG_NOTICE, "stopped %s, which held DAMON; put back at the end", m->stopped_modules);
+        if (manager_is_idle(m))
+                log_write(log, LOG_NOTICE, "nothing to manage on this machine");
+        else
+                log_write(log, LOG_INFO, "managing %zu nodes by %zu schemes, tuner %s, on Linux %s", m->plan->n_kdamonds,
+                          m->n_schemes, tuner_kind_to_string(m->plan->tuner), m->capability.release);
+}
+
+/* Where the metric of a scheme's goal stands, basis points. */
+static uint32_t goal_current(const struct manager *m, const struct scheme *s) {
+        for (size_t i = 0; i < m->n_nodes; i++) {
+                const struct node_report *n = m->nodes + i;
+
+                if (n->nid != s->goal_nid || n->total_bytes < 10000)
+                        continue;
+                uint32_t free_bp = (uint32_t) (n->free_bytes / (n->total_bytes / 10000));
+
+                free_bp = MIN(free_bp, UINT32_C(10000));
+                return s->goal_metric == GOAL_NODE_MEM_FREE_BP ? free_bp : 10000 - free_bp;
+        }
+        return 0;
+}
+
+void report_schemes(const struct log *log, const struct manager *m, uint64_t *previous) {
+        for (size_t i = 0; i < m->n_schemes; i++) {
+                const struct scheme_report *r = m->schemes + i;
+                const struct scheme *s = r->scheme;
+                uint64_t moved = r->stats.sz_applied >= previous[i] ? r->stats.sz_applied - previous[i] : r->stats.sz_applied;
+                char current[FORMAT_MAX], goal[FORMAT_MAX], quota[FORMAT_MAX], size[FORMAT_MAX];
+
+                /* The quota of a window may be any number of bytes per any number of milliseconds; people compare rates. */
+                uint64_t rate = r->quota_window_us ?
+                        (uint64_t) ((unsigned __int128) r->quota_bytes * 1000000 / r->quota_window_us) : 0;
+
+                previous[i] = r->stats.sz_applied;
+                log_write(log, LOG_INFO, "%s %d -> %d: node %d %s %s (goal %s), quota %s/s%s%s%s, moved %s",
+                          direction_to_string(s->direction), s->source_nid, s->target_nid, s->goal_nid,
+                          s->goal_metric == GOAL_NODE_MEM_FREE_BP ? "free" : "used",
+                          format_percent(goal_current(m, s), current, sizeof(current)),
+                          format_percent(s->goal_bp, goal, sizeof(goal)), format_size(rate, quota, sizeof(quota)),
+                          m->tuner ? " (" : "", m->tuner ? tuner_reason_to_string(r->reason) : "", m->tuner ? ")" : "",
+                          format_size(moved, size, sizeof(size)));
+        }
+}
+
+void report_full_targets(const struct log *log, const struct manager *m, bool *full) {
+        for (size_t i = 0; i < m->n_schemes; i++) {
+                const struct scheme_report *r = m->schemes + i;
+                bool now = r->scheme->direction == DEMOTE && r->reason == TUNER_NO_ROOM;
+
+                if (now == full[i])
+                        continue;
+                full[i] = now;
+                if (now)
+                        log_write(log, LOG_WARNING, "node %d is full: node %d cannot demote to it, and waits",
+                                  r->scheme->target_nid, r->scheme->source_nid);
+                else
+                        log_write(log, LOG_INFO, "node %d takes demotions from node %d again", r->scheme->target_nid,
+                                  r->scheme->source_nid);
+        }
+}
