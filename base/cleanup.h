@@ -59,15 +59,21 @@ static inline void cleanup_closedirp(DIR **d) {
         })
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
-#define MIN(a, b)                       \
-        ({                              \
-                __auto_type _a = (a);   \
-                __auto_type _b = (b);   \
-                _a < _b ? _a : _b;      \
+
+/* Each argument is evaluated once; the names are unique, so that one may stand inside another without shadowing. */
+#define MIN(a, b) MIN_NAMED(a, b, __COUNTER__)
+#define MIN_NAMED(a, b, n) MIN_UNIQUE(a, b, n)
+#define MIN_UNIQUE(a, b, n)                             \
+        ({                                              \
+                __auto_type _min_a##n = (a);            \
+                __auto_type _min_b##n = (b);            \
+                _min_a##n < _min_b##n ? _min_a##n : _min_b##n; \
         })
-#define MAX(a, b)                       \
-        ({                              \
-                __auto_type _a = (a);   \
-                __auto_type _b = (b);   \
-                _a > _b ? _a : _b;      \
+#define MAX(a, b) MAX_NAMED(a, b, __COUNTER__)
+#define MAX_NAMED(a, b, n) MAX_UNIQUE(a, b, n)
+#define MAX_UNIQUE(a, b, n)                             \
+        ({                                              \
+                __auto_type _max_a##n = (a);            \
+                __auto_type _max_b##n = (b);            \
+                _max_a##n > _max_b##n ? _max_a##n : _max_b##n; \
         })

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -212,11 +213,17 @@ static void on_reloaded(struct daemon *d) {
 /* The configuration file; the default one may be missing, which means the defaults. */
 static int read_config(struct daemon *d, struct config **ret, struct diag *reterr) {
         const char *path = d->options->config_path ? d->options->config_path : DEFAULT_CONFIG;
+        _cleanup_free_ char *absolute = NULL;
         int r;
 
-        r = config_read(AT_FDCWD, path, path, ret, reterr);
-        if (r == -ENOENT && !d->options->config_path)
+        /* Rooted access resolves below its directory only; the path given may be relative, or a link. */
+        absolute = realpath(path, NULL);
+        if (!absolute && errno == ENOENT && !d->options->config_path)
                 r = config_new(ret);
+        else if (!absolute)
+                return diag_set(reterr, -errno, "%s: cannot read the configuration: %s", path, strerror(errno));
+        else
+                r = config_read(d->root, absolute + 1, path, ret, reterr);
         if (r == 0 && (*ret)->warnings)
                 log_write(d->log, LOG_WARNING, "%s", (*ret)->warnings);
         return r;
@@ -418,12 +425,12 @@ int daemon_run(const struct daemon_options *options, struct diag *reterr) {
         _cleanup_close_ int lock = -EBADF;
         int r;
 
-        r = read_config(&d, &d.job_config, reterr);
-        if (r < 0)
-                return r;
         d.root = root_open("/", reterr);
         if (d.root < 0)
                 return d.root;
+        r = read_config(&d, &d.job_config, reterr);
+        if (r < 0)
+                return r;
         r = open_run_directory(&d.run, &lock, reterr);
         if (r < 0)
                 return r;
