@@ -188,10 +188,29 @@ int kdamond_update(int root, const struct slot_map *m, const struct plan *p, con
         return settle(root, slot, m, p, k, c, quotas, reterr);
 }
 
+/*
+ * A commit takes the intervals of sysfs over, which are those of the start where the kernel tunes them: asked for just before,
+ * they are the tuned ones, and the commit leaves them alone. Returns 0 where nothing is tuned.
+ */
+static int keep_tuned_intervals(int root, int slot, const struct capability *c, struct diag *reterr) {
+        char path[PATH_SIZE], aggrs[24];
+        int r;
+
+        if (!c->intervals_goal)
+                return 0;
+        r = path_format(path, sizeof(path), DAMON_ADMIN "/%d/contexts/0/monitoring_attrs/intervals/intervals_goal/aggrs", slot);
+        if (r < 0)
+                return r;
+        r = attribute_read(root, path, aggrs, sizeof(aggrs), &APPLY_PATIENCE, reterr);
+        if (r < 0 || strcmp(aggrs, "0") == 0)
+                return MIN(r, 0);
+        return kdamond_command(root, slot, "update_tuned_intervals", &APPLY_PATIENCE, reterr);
+}
+
 int kdamond_set_quotas(int root, const struct slot_map *m, const struct kdamond_plan *k, const struct capability *c,
                        const struct quota_value *quotas, struct diag *reterr) {
         _cleanup_ops_ struct ops *o = NULL;
-        int r;
+        int slot = slot_of(m, k->nid), r;
 
         r = ops_make_quotas(m, k, quotas, &o);
         if (r < 0)
@@ -199,5 +218,8 @@ int kdamond_set_quotas(int root, const struct slot_map *m, const struct kdamond_
         r = apply_ops(root, o, &APPLY_PATIENCE, NULL, reterr);
         if (r < 0)
                 return r;
-        return kdamond_commit(root, slot_of(m, k->nid), c, reterr);
+        r = keep_tuned_intervals(root, slot, c, reterr);
+        if (r < 0)
+                return r;
+        return kdamond_commit(root, slot, c, reterr);
 }
