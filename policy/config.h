@@ -32,7 +32,7 @@ struct direction_config {
         uint64_t quota_interval_us;
         uint64_t min_age_us;            /* demote only: unaccessed for at least this long */
         uint32_t min_access_bp;         /* promote only: share of the samples of an aggregation that saw an access */
-        uint32_t weight_frequency;      /* 0…1000, the kernel's nr_accesses_permil */
+        uint32_t weight_frequency;      /* 0…1000, the kernel's nr_accesses_permil: how much each counts against the other */
         uint32_t weight_age;            /* 0…1000, age_permil */
 };
 
@@ -94,6 +94,12 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
  * (reterr says so): the caller decides whether that means the defaults.
  */
 int config_read(int root, const char *path, const char *name, struct config **ret, struct diag *reterr);
+
+/*
+ * The same for a file that the operator named on a command line: opened as this process sees it, relative to its working
+ * directory, pipes included ("/dev/stdin"). Errors call it by `path`.
+ */
+int config_load(const char *path, struct config **ret, struct diag *reterr);
 
 /* What applies to schemes whose source is node `id`: the node's own entry, or the general part. Never fails. */
 struct node_config config_for_node(const struct config *c, int id);
