@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/tuner.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define NODES_MAX 5
+#define PASS_US UINT64_C(100000)
+
+/*
+ * A model of nodes in a line, 0 the fastest, under DAMOS: every pass a scheme moves up to what its window's quota leaves, the hottest
+ * or coldest first, as far as the target has room. Probes count what the nodes hold.
+ */
+struct plant {
+        size_t n;
+        struct plan plan;
+        struct kdamond_plan kdamonds[NODES_MAX];
+        struct scheme schemes[NODES_MAX][2];
+        struct probe probes[3];
+        uint64_t total[NODES_MAX], hot[NODES_MAX], cold[NODES_MAX];
+        uint64_t probe_tried[NODES_MAX][_PROBE_KIND_MAX];
+        uint64_t applied[NODES_MAX][2];
+        uint64_t left[NODES_MAX][2];            /* of this window's quota */
+        struct tuner_quota quotas[NODES_MAX * 2];
+        uint64_t now_us, window_end_us;
+        unsigned promote_percent;               /* of what its quota allows, a promotion really moves so much */
+        uint64_t free_max, free_min;            /* of node 0, since plant_watch() */
+        struct tuner *tuner;
+};
+
+static uint64_t plant_free(const struct plant *p, size_t i) {
+        return p->total[i] - p->hot[i] - p->cold[i];
+}
+
+static void plant_init(struct plant *p, size_t n, uint64_t total) {
+        *p = (struct plant) { .n = n, .promote_percent = 100 };
+        p->plan.tuner = TUNER_DIRECT;
+        p->plan.monitoring.aggregate_us = PASS_US;
+        p->plan.kdamonds = p->kdamonds;
+        p->plan.n_kdamonds = n;
+        for (size_t i = 0; i < n; i++) {
+                struct kdamond_plan *k = p->kdamonds + i;
+
+                p->total[i] = total;
+                *k = (struct kdamond_plan) { .nid = (int) i, .schemes = p->schemes[i] };
+                if (i + 1 < n)
+                        p->schemes[i][k->n_schemes++] = (struct scheme) {
+                                .direction = DEMOTE, .source_nid = (int) i, .target_nid = (int) i + 1,
+                                .goal_metric = GOAL_NODE_MEM_FREE_BP, .goal_nid = (int) i, .goal_bp = 500,
+                                .quota_bytes = 200 * MIB, .quota_interval_us = 1000000,
+                        };
+                if (i > 0)
+                        p->schemes[i][k->n_schemes++] = (struct scheme) {
+                                .direction = PROMOTE, .source_nid = (int) i, .target_nid = (int) i - 1,
+                                .goal_metric = GOAL_NODE_MEM_USED_BP, .goal_nid = (int) i - 1, .goal_bp = 9600,
+                                .quota_bytes = 200 * MIB, .quota_interval_us = 1000000,
+                        };
+        }
+        assert_int_equal(tuner_new(&p->plan, &p->tuner), 0);
+}
+
+static void plant_done(struct plant *p) {
+        p->tuner = tuner_free(p->tuner);
+}
+
+static void plant_move(struct plant *p, size_t i, size_t j) {
+        const struct scheme *s = &p->schemes[i][j];
+        size_t to = (size_t) s->target_nid;
+        uint64_t *from_heat = s->direction == PROMOTE ? p->hot : p->cold;
+        uint64_t room = plant_free(p, to), reserve = p->total[to] / 100, moved;
+
+        moved = MIN(MIN(from_heat[i], p->left[i][j]), room > reserve ? room - reserve : 0);
+        p->left[i][j] -= moved;
+        if (s->direction == PROMOTE)
+                moved = moved * p->promote_percent / 100;
+        from_heat[i] -= moved;
+        from_heat[to] += moved;
+        p->applied[i][j] += moved;
+}
+
+/* One aggregation: the schemes pass, the probes count. */
+static void plant_pass(struct plant *p) {
+        p->now_us += PASS_US;
+        if (p->now_us >= p->window_end_us) {
+                size_t q = 0;
+
+                for (size_t i = 0; i < p->n; i++)
+                        for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++)
+                                p->left[i][j] = p->quotas[q++].bytes;
+                p->window_end_us = p->now_us + MAX(p->quotas[0].window_us, PASS_US);
+        }
+        for (size_t i = 0; i < p->n; i++) {
+                for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++)
+                        plant_move(p, i, j);
+                p->probe_tried[i][PROBE_ALL] += p->total[i];
+                p->probe_tried[i][PROBE_HOT] += p->hot[i];
+                p->probe_tried[i][PROBE_COLD] += p->cold[i] + plant_free(p, i);
+        }
+        p->free_max = MAX(p->free_max, plant_free(p, 0));
+        p->free_min = MIN(p->free_min, plant_free(p, 0));
+}
+
+static void plant_watch(struct plant *p) {
+        p->free_max = 0;
+        p->free_min = UINT64_MAX;
+}
+
+static uint64_t plant_turn(struct plant *p) {
+        struct tuner_node nodes[NODES_MAX];
+        struct tuner_kdamond kdamonds[NODES_MAX] = {};
+        struct tuner_sample sample = { .now_us = p->now_us, .nodes = nodes, .n_nodes = p->n, .kdamonds = kdamonds };
+
+        for (size_t i = 0; i < p->n; i++) {
+                nodes[i] = (struct tuner_node) {
+                        .nid = (int) i, .total_bytes = p->total[i], .free_bytes = plant_free(p, i),
+                };
+                kdamonds[i] = (struct tuner_kdamond) { .monitored_bytes = p->total[i], .scheme_applied = p->applied[i] };
+                memcpy(kdamonds[i].probe_tried, p->probe_tried[i], sizeof(kdamonds[i].probe_tried));
+        }
+        return tuner_step(p->tuner, &sample, p->quotas, NULL);
+}
+
+static void plant_run(struct plant *p, uint64_t seconds) {
+        for (uint64_t end = p->now_us + seconds * 1000000; p->now_us < end;) {
+                uint64_t next = p->now_us + plant_turn(p);
+
+                while (p->now_us < next)
+                        plant_pass(p);
+        }
+}
+
+static uint64_t moved(const struct plant *p) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < p->n; i++)
+                sum += p->applied[i][0] + p->applied[i][1];
+        return sum;
+}
+
+static void assert_near(uint64_t value, uint64_t expected, uint64_t slack) {
+        assert_in_range(value, expected > slack ? expected - slack : 0, expected + slack);
+}
+
+/* The goal alone: a full node is demoted to 5 % free, without overshoot, and rests. */
+static void test_goal(void **state) {
+        struct plant p;
+        uint64_t before;
+
+        (void) state;
+        plant_init(&p, 2, GIB);
+        p.cold[0] = GIB - GIB / 100;
+        plant_watch(&p);
+        plant_run(&p, 20);
+        assert_near(plant_free(&p, 0), GIB / 20, GIB / 300);
+        assert_in_range(p.free_max, 0, GIB / 20 + GIB / 300);
+        before = moved(&p);
+        plant_run(&p, 600);
+        assert_int_equal(moved(&p), before);
+        plant_done(&p);
+}
+
+/* The exchange: goals met, hot below, cold above. What comes up is matched by what goes down, free memory stays near its goal. */
+static void check_exchange(uint64_t total, unsigned promote_percent) {
+        struct plant p;
+        uint64_t before;
+
+        plant_init(&p, 2, total);
+        p.promote_percent = promote_percent;
+        p.cold[0] = total - total * 55 / 1000;
+        p.hot[1] = total / 5;
+        p.cold[1] = total / 5;
+        plant_watch(&p);
+        plant_run(&p, 5 + total / (8 * MIB));
+        assert_true(p.hot[0] >= total / 5 * 99 / 100);
+        assert_in_range(p.free_max, 0, total * 75 / 1000);
+        assert_in_range(p.free_min, total * 38 / 1000, total);
+        assert_near(p.applied[0][0], p.applied[1][0], total / 50);
+        before = moved(&p);
+        plant_run(&p, 60);
+        assert_in_range(moved(&p) - before, 0, 2 * MIB);
+        plant_done(&p);
+}
+
+static void test_exchange(void **state) {
+        (void) state;
+        check_exchange(GIB, 100);
+}
+
+static void test_exchange_large(void **state) {
+        (void) state;
+        check_exchange(256 * GIB, 100);
+}
+
+/* A young filter lets only a part of a region pass: demotion must not run ahead of what really comes up. */
+static void test_exchange_half(void **state) {
+        (void) state;
+        check_exchange(GIB, 40);
+}
+
+/* Nothing comes up at all (pages that cannot move): demotion stops one lift above its goal. */
+static void test_exchange_stuck(void **state) {
+        struct plant p;
+
+        (void) state;
+        plant_init(&p, 2, GIB);
+        p.promote_percent = 0;
+        p.cold[0] = GIB - GIB / 20;
+        p.hot[1] = GIB / 5;
+        plant_watch(&p);
+        plant_run(&p, 120);
+        assert_in_range(p.free_max, 0, GIB * 65 / 1000);
+        plant_done(&p);
+}
+
+/* Three tiers: from the slowest to the fastest, through a full middle. */
+static void test_three_tiers(void **state) {
+        struct plant p;
+
+        (void) state;
+        plant_init(&p, 3, GIB);
+        p.cold[0] = p.cold[1] = GIB - GIB / 20;
+        p.hot[2] = GIB / 5;
+        plant_run(&p, 120);
+        assert_true(p.hot[0] >= GIB / 5 * 98 / 100);
+        assert_in_range(plant_free(&p, 0), GIB * 38 / 1000, GIB * 65 / 1000);
+        assert_in_range(plant_free(&p, 1), GIB * 38 / 1000, GIB * 65 / 1000);
+        plant_done(&p);
+}
+
+/* A lowest tier that is full takes no more, and the scheme says why. */
+static void test_full_target(void **state) {
+        struct plant p;
+
+        (void) state;
+        plant_init(&p, 2, GIB);
+        p.cold[0] = GIB;
+        p.cold[1] = GIB - GIB / 200;
+        plant_run(&p, 10);
+        (void) plant_turn(&p);
+        assert_int_equal(p.quotas[0].reason, TUNER_NO_ROOM);
+        assert_int_equal(p.quotas[0].bytes, 0);
+        assert_int_equal(moved(&p), 0);
+        plant_done(&p);
+}
+
+/* No turn may exceed the configured ceiling's rate. */
+static void test_ceiling(void **state) {
+        struct plant p;
+
+        (void) state;
+        plant_init(&p, 2, 64 * GIB);
+        p.schemes[0][0].quota_bytes = 10 * MIB;
+        p.cold[0] = 64 * GIB;
+        plant_run(&p, 30);
+        assert_in_range(p.applied[0][0], 200 * MIB, 320 * MIB);
+        plant_done(&p);
+}
+
+/* A kdamond started anew counts from nothing, and must settle again before its heat is believed. */
+static void test_restart(void **state) {
+        struct plant p;
+
+        (void) state;
+        plant_init(&p, 2, GIB);
+        p.cold[0] = GIB - GIB / 20;
+        plant_run(&p, 10);
+        memset(p.probe_tried, 0, sizeof(p.probe_tried));
+        memset(p.applied, 0, sizeof(p.applied));
+        p.hot[1] = GIB / 10;
+        for (int i = 0; i < 3; i++)
+                plant_pass(&p);
+        (void) plant_turn(&p);
+        assert_int_equal(p.quotas[1].reason, TUNER_SETTLING);
+        assert_int_equal(p.quotas[1].bytes, 0);
+        plant_run(&p, 60);
+        assert_true(p.hot[0] > GIB / 10 * 9 / 10);
+        plant_done(&p);
+}
+
+/* Clock jumps, empty samples, nodes without memory: no quota, no crash. */
+static void test_odd_samples(void **state) {
+        struct plant p;
+
+        (void) state;
+        plant_init(&p, 2, GIB);
+        p.cold[0] = GIB;
+        for (int i = 0; i < 30 && p.quotas[0].bytes == 0; i++) {
+                plant_pass(&p);
+                (void) plant_turn(&p);
+        }
+        assert_true(p.quotas[0].bytes > 0);
+        p.now_us += UINT64_C(86400000000);
+        (void) plant_turn(&p);
+        assert_in_range(p.quotas[0].bytes, 1, 200 * MIB);
+        p.now_us = 0;
+        (void) plant_turn(&p);
+        assert_in_range(p.quotas[0].bytes, 1, 200 * MIB);
+        p.total[0] = p.cold[0] = p.hot[0] = 0;
+        (void) plant_turn(&p);
+        assert_int_equal(p.quotas[0].bytes, 0);
+        assert_int_equal(p.quotas[1].bytes, 0);
+        plant_done(&p);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_goal),           cmocka_unit_test(test_exchange),
+                cmocka_unit_test(test_exchange_large), cmocka_unit_test(test_exchange_half),
+                cmocka_unit_test(test_exchange_stuck), cmocka_unit_test(test_three_tiers),
+                cmocka_unit_test(test_full_target),    cmocka_unit_test(test_ceiling),
+                cmocka_unit_test(test_restart),        cmocka_unit_test(test_odd_samples),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

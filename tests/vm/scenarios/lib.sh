@@ -1,0 +1,128 @@
+# What the scenarios share; sourced in the guest. Figures go to /out/figures, verdicts too.
+# shellcheck shell=sh
+failed=0
+MIB=1048576
+
+say() { echo "$@" | tee -a /out/figures; }
+
+check() { # NAME ACTUAL MIN MAX: whole numbers
+	if [ "$2" -ge "$3" ] && [ "$2" -le "$4" ]; then
+		say "ok $1: $2 in $3..$4"
+	else
+		say "FAILED $1: $2, not in $3..$4"
+		failed=1
+	fi
+}
+
+same() { # NAME ACTUAL EXPECTED
+	if [ "$2" = "$3" ]; then
+		say "ok $1: $2"
+	else
+		say "FAILED $1: $2, not $3"
+		failed=1
+	fi
+}
+
+# Guest time since boot, milliseconds.
+now_ms() { awk '{ print int($1 * 1000) }' /proc/uptime; }
+
+# Waits until COMMAND... succeeds, at most LIMIT seconds of guest time. Fails when it did not.
+wait_for() { # LIMIT COMMAND...
+	wait_end=$(($(now_ms) + $1 * 1000))
+	shift
+	until "$@"; do
+		[ "$(now_ms)" -lt "$wait_end" ] || return 1
+		usleep 100000
+	done
+}
+
+# --- every value that tierd may change
+
+system_values() {
+	for f in /proc/sys/kernel/numa_balancing /sys/kernel/mm/numa/demotion_enabled \
+		/sys/module/damon_*/parameters/enabled /sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds; do
+		[ ! -r "$f" ] || echo "$f $(cat "$f")"
+	done
+}
+
+# --- memload
+
+memload_start() { # OPTION...
+	[ -p /run/control ] || mkfifo /run/control
+	memload "$@" --interval 500ms --control /run/control >/run/memload.json &
+	memload=$!
+	wait_for 120 memload_ready || say "FAILED: memload did not get ready"
+}
+memload_ready() { grep -q '"ready"' /run/memload.json; }
+memload_tell() { echo "$1" >/run/control; }
+memload_end() {
+	memload_tell quit
+	wait "$memload"
+	cp /run/memload.json /out/
+	same "memload's exit status" $? 0
+}
+# Bytes of a set on a node, by the last sample.
+resident() { # SET NODE
+	grep "\"set\":\"$1\"" /run/memload.json | grep node_bytes | tail -n 1 | sed "s/.*\"$2\":\([0-9]*\)[,}].*/\1/"
+}
+resident_percent() { # SET NODE
+	awk -v on="$(resident "$1" "$2")" -v all="$(set_bytes "$1")" 'BEGIN { printf "%d\n", all ? on * 100 / all : 0 }'
+}
+set_bytes() { # SET
+	grep "\"set\":\"$1\"" /run/memload.json | grep node_bytes | tail -n 1 | sed 's/.*"bytes":\([0-9]*\).*/\1/'
+}
+is_resident() { # SET NODE PERCENT
+	[ "$(resident_percent "$1" "$2")" -ge "$3" ]
+}
+
+# --- tierd
+
+tierd_start() { # OPTION...
+	tierd --foreground "$@" >/run/tierd.log 2>&1 &
+	tierd=$!
+	wait_for 60 tierd_is_managing || {
+		say "FAILED: tierd did not start:"
+		cat /run/tierd.log
+		return 1
+	}
+}
+tierd_is_managing() {
+	grep -q 'managing\|nothing to manage' /run/tierd.log && return 0
+	kill -0 "$tierd" 2>/dev/null || return 0
+	return 1
+}
+tierd_stop() {
+	kill -TERM "$tierd"
+	wait "$tierd"
+	same "tierd's exit status" $? 0
+	cp /run/tierd.log /out/
+}
+
+# --- what the kernel counted
+
+DAMON=/sys/kernel/mm/damon/admin/kdamonds
+
+# Bytes applied by the scheme of an action from one node to another (slots are node ids here), as last refreshed by tierd.
+applied() { # FROM ACTION TO
+	for s in "$DAMON/$1"/contexts/0/schemes/[0-9]*; do
+		[ -r "$s/action" ] || continue
+		if [ "$(cat "$s/action")" = "$2" ] && [ "$(cat "$s/target_nid")" = "$3" ]; then
+			cat "$s/stats/sz_applied"
+			return
+		fi
+	done
+	echo 0
+}
+node_kib() { # NODE FIELD
+	awk -v f="$2:" '$3 == f { print $4 }' "/sys/devices/system/node/node$1/meminfo"
+}
+free_bp() { # NODE
+	echo $(($(node_kib "$1" MemFree) * 10000 / $(node_kib "$1" MemTotal)))
+}
+# Bytes migrated between nodes by anyone, by the kernel's own count.
+migrated_bytes() { awk '$1 == "pgmigrate_success" { printf "%d\n", $2 * 4096 }' /proc/vmstat; }
+
+finish() {
+	dmesg | grep -i damon | tail -n 5
+	exit "$failed"
+}
