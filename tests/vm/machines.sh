@@ -1,15 +1,15 @@
 # The machines that `run` can emulate; sourced, not run. machine_args NAME prints QEMU's arguments, one per
 # line, for everything that makes the machine: type, memory, CPUs, nodes, distances, HMAT.
-# Kinds of node, by what the emulated firmware says of it:
-#   HMAT latencies in ns and bandwidths; the kernel makes memory tiers of them, and of nothing else at boot.
+# Of the nodes that are there at boot, the kernel makes memory tiers by HMAT (latency in ns, bandwidth per second)
+# and by nothing else.
 # shellcheck shell=sh
 
-# The first two have room for workloads; the others are small, for their sysfs is all that one wants of them.
+# Those with a GiB or two have room for workloads; the others are small, for their sysfs is all that one wants.
 machine_list() {
 	cat <<'EOF'
 three-tiers            DRAM with CPUs, two CPU-less tiers below it, by HMAT; 3 x 1 GiB
 three-tiers-distance   the same without HMAT: only distances tell the nodes apart
-two-sockets-private    two sockets, each with an expander of its own, by distance; 4 x 256 MiB
+two-sockets-private    two sockets, each with an expander of its own nearby, by HMAT; 4 x 512 MiB
 two-sockets-shared     two sockets that share one CPU-less node, by distance; 3 x 256 MiB
 hbm                    DRAM with CPUs and a faster CPU-less node, by HMAT; 2 x 256 MiB
 cpu-memoryless         CPUs on a node without memory, memory on two CPU-less nodes, by HMAT
@@ -68,17 +68,25 @@ machine_args() {
 		m_dist 1 2 30
 		;;
 	two-sockets-private)
-		m_board 2,sockets=2,cores=1,threads=1 1G
-		m_node 0 256M cpus=0
-		m_node 1 256M cpus=1
-		m_node 2 256M
-		m_node 3 256M
+		m_board 2,sockets=2,cores=1,threads=1 2G hmat=on
+		m_node 0 512M cpus=0,initiator=0
+		m_node 1 512M cpus=1,initiator=1
+		m_node 2 512M initiator=0
+		m_node 3 512M initiator=1
 		m_dist 0 1 21
-		m_dist 0 2 25
-		m_dist 0 3 35
-		m_dist 1 2 35
-		m_dist 1 3 25
-		m_dist 2 3 40
+		m_dist 0 2 14
+		m_dist 0 3 24
+		m_dist 1 2 24
+		m_dist 1 3 14
+		m_dist 2 3 26
+		m_hmat 0 0 100 100G
+		m_hmat 0 1 180 50G
+		m_hmat 0 2 250 20G
+		m_hmat 0 3 350 15G
+		m_hmat 1 0 180 50G
+		m_hmat 1 1 100 100G
+		m_hmat 1 2 350 15G
+		m_hmat 1 3 250 20G
 		;;
 	two-sockets-shared)
 		m_board 2,sockets=2,cores=1,threads=1 768M

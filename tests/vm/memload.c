@@ -44,6 +44,7 @@ typedef struct Set {
         int node;
         uint64_t bytes;         /* what is populated */
         int fill_bp;            /* >= 0: populate until so much of the node's MemTotal is free */
+        uint64_t span;          /* what is mapped */
         unsigned char *memory;
         uint32_t *order;        /* page numbers in random order, or NULL for sequential */
         uint64_t cursor;        /* next page of the worker's pass */
@@ -395,7 +396,7 @@ static void set_populate(Set *set) {
         if (set->fill_bp < 0 && set->bytes > free_)
                 die(1, "set %s: %" PRIu64 " MiB do not fit on node %d, which has %" PRIu64 " MiB free",
                     set->name, set->bytes >> 20, set->node, free_ >> 20);
-        span = set->fill_bp < 0 ? set->bytes : total;
+        span = set->span = set->fill_bp < 0 ? set->bytes : total & ~(PAGE_BYTES - 1);
 
         raw = mmap(NULL, span + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (raw == MAP_FAILED)
@@ -430,30 +431,61 @@ static void set_populate(Set *set) {
                             set->name, set->node, free_ >> 20, total >> 20);
                 set->bytes = pages * PAGE_BYTES;
         }
-        /* Left bound, the pages could not be demoted by reclaim, and NUMA balancing would heed the policy. */
-        if (mbind(set->memory, span, MPOL_DEFAULT, NULL, 0) < 0)
+}
+
+/* Free memory of a node goes on changing for a while: the kernel moves pages between the node's free lists and
+ * each CPU's. Give or take whole huge pages at the end of the set until the target holds. */
+static void set_settle(Set *set) {
+        const struct timespec pause = { .tv_nsec = 100000000 };
+        uint64_t total = 0, free_ = 0, target, want;
+
+        for (int round = 0; set->fill_bp >= 0 && round < 10; round++) {
+                nanosleep(&pause, NULL);
+                node_meminfo(set->node, &total, &free_);
+                target = total / 10000 * (uint64_t) set->fill_bp;
+                if (free_ + HUGE_BYTES <= target) {
+                        want = (target - free_) & ~(HUGE_BYTES - 1);
+                        if (want >= set->bytes)
+                                return;
+                        set->bytes -= want;
+                        if (madvise(set->memory + set->bytes, want, MADV_DONTNEED) < 0)
+                                die(1, "set %s: madvise: %s", set->name, strerror(errno));
+                } else if (free_ >= target + HUGE_BYTES) {
+                        want = (free_ - target) & ~(HUGE_BYTES - 1);
+                        if (set->bytes + want > total)
+                                return;
+                        pages_write(set, set->bytes / PAGE_BYTES, (set->bytes + want) / PAGE_BYTES);
+                        set->bytes += want;
+                } else
+                        return;
+        }
+}
+
+/* The set stops growing here; the policy goes back to the default, since pages that stay bound could not be
+ * demoted by reclaim, and NUMA balancing would heed the policy. */
+static void set_release(Set *set) {
+        uint64_t pages = set->bytes / PAGE_BYTES, state = 88172645463325252ULL; /* xorshift64's customary seed */
+
+        if (mbind(set->memory, set->span, MPOL_DEFAULT, NULL, 0) < 0)
                 die(1, "set %s: mbind back to the default policy: %s", set->name, strerror(errno));
+        if (!load.random)
+                return;
+        set->order = malloc(pages * sizeof *set->order);
+        if (!set->order)
+                die(1, "set %s: no memory for the order of its pages", set->name);
+        for (uint64_t i = 0; i < pages; i++)
+                set->order[i] = (uint32_t) i;
+        for (uint64_t i = pages - 1; i > 0; i--) {
+                uint64_t j;
+                uint32_t swap;
 
-        if (load.random) {
-                uint64_t state = 88172645463325252ULL;  /* xorshift64's customary seed: runs are alike */
-
-                set->order = malloc(pages * sizeof *set->order);
-                if (!set->order)
-                        die(1, "set %s: no memory for the order of its pages", set->name);
-                for (uint64_t i = 0; i < pages; i++)
-                        set->order[i] = (uint32_t) i;
-                for (uint64_t i = pages - 1; i > 0; i--) {
-                        uint64_t j;
-                        uint32_t swap;
-
-                        state ^= state << 13;
-                        state ^= state >> 7;
-                        state ^= state << 17;
-                        j = state % (i + 1);
-                        swap = set->order[i];
-                        set->order[i] = set->order[j];
-                        set->order[j] = swap;
-                }
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                j = state % (i + 1);
+                swap = set->order[i];
+                set->order[i] = set->order[j];
+                set->order[j] = swap;
         }
 }
 
@@ -720,6 +752,10 @@ int main(int argc, char *argv[]) {
         flush_area_prepare();
         for (size_t i = 0; i < load.n_sets; i++)
                 set_populate(&load.sets[i]);
+        for (size_t i = 0; i < load.n_sets; i++) {
+                set_settle(&load.sets[i]);
+                set_release(&load.sets[i]);
+        }
         event_print("ready", NULL);
 
         r = pthread_create(&worker, NULL, worker_run, NULL);
