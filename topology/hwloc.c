@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "topology/hwloc.h"
+#include "base/parse.h"
+#include "topology/nodes.h"
+
+#include <errno.h>
+#include <hwloc.h>
+#include <limits.h>
+#include <string.h>
+
+/* What hwloc is told about a captured machine. */
+static const char *const environment[][2] = {
+        { "HWLOC_FSROOT",                      NULL         },
+        { "HWLOC_THISSYSTEM",                  "0"          },
+        { "HWLOC_COMPONENTS",                  "linux,stop" }, /* not an XML file or a synthetic machine of the caller's */
+        { "HWLOC_HIDE_ERRORS",                 "2"          }, /* this room does not print, nor does its library */
+        { "HWLOC_KEEP_NVIDIA_GPU_NUMA_NODES",  "1"          },
+};
+
+struct saved_environment {
+        bool active;
+        char *values[ELEMENTSOF(environment)];
+};
+
+static void restore_environment(struct saved_environment *saved) {
+        for (size_t i = 0; i < ELEMENTSOF(environment); i++) {
+                if (saved->active && saved->values[i])
+                        (void) setenv(environment[i][0], saved->values[i], 1);
+                else if (saved->active)
+                        (void) unsetenv(environment[i][0]);
+                free(saved->values[i]);
+        }
+        *saved = (struct saved_environment) {};
+}
+
+static int set_environment(const char *root_path, struct saved_environment *saved) {
+        for (size_t i = 0; i < ELEMENTSOF(environment); i++) {
+                const char *old = getenv(environment[i][0]);
+
+                if (!old)
+                        continue;
+                saved->values[i] = strdup(old);
+                if (!saved->values[i])
+                        return -ENOMEM;
+        }
+        saved->active = true;
+        for (size_t i = 0; i < ELEMENTSOF(environment); i++)
+                if (setenv(environment[i][0], environment[i][1] ? environment[i][1] : root_path, 1) < 0)
+                        return -ENOMEM;
+        return 0;
+}
+
+enum node_kind hwloc_subtype_kind(const char *subtype) {
+        static const struct {
+                const char *subtype;
+                enum node_kind kind;
+        } kinds[] = {
+                { "DRAM",      NODE_DRAM },
+                { "HBM",       NODE_HBM  },
+                { "MCDRAM",    NODE_HBM  },
+                { "NVM",       NODE_PMEM },
+                { "GPUMemory", NODE_GPU  },
+        };
+
+        if (!subtype)
+                return NODE_UNKNOWN;
+        if (strncmp(subtype, "CXL-", 4) == 0)
+                return NODE_CXL;
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                if (strcmp(subtype, kinds[i].subtype) == 0)
+                        return kinds[i].kind;
+        return NODE_UNKNOWN;
+}
+
+/* An attribute's best value over all initiators; 0: unknown. `attribute` holds for both directions where `one` is not known. */
+static uint64_t attribute(hwloc_topology_t h, hwloc_obj_t node, hwloc_memattr_id_t one, hwloc_memattr_id_t attribute_of_both) {
+        struct hwloc_location initiator;
+        hwloc_uint64_t v = 0;
+
+        if (hwloc_memattr_get_best_initiator(h, one, node, 0, &initiator, &v) == 0 && v > 0)
+                return v;
+        if (hwloc_memattr_get_best_initiator(h, attribute_of_both, node, 0, &initiator, &v) == 0)
+                return v;
+        return 0;
+}
+
+static void read_facts(hwloc_topology_t h, hwloc_obj_t node, struct hwloc_facts *facts) {
+        const char *tier = hwloc_obj_get_info_by_name(node, "MemoryTier");
+
+        facts->kind = hwloc_subtype_kind(node->subtype);
+        if (!tier || parse_int(tier, 0, INT_MAX, &facts->memory_tier) < 0)
+                facts->memory_tier = -1;
+        facts->perf = (struct perf) {
+                .read_latency_ns = attribute(h, node, HWLOC_MEMATTR_ID_READ_LATENCY, HWLOC_MEMATTR_ID_LATENCY),
+                .write_latency_ns = attribute(h, node, HWLOC_MEMATTR_ID_WRITE_LATENCY, HWLOC_MEMATTR_ID_LATENCY),
+                .read_bandwidth_mib = attribute(h, node, HWLOC_MEMATTR_ID_READ_BANDWIDTH, HWLOC_MEMATTR_ID_BANDWIDTH),
+                .write_bandwidth_mib = attribute(h, node, HWLOC_MEMATTR_ID_WRITE_BANDWIDTH, HWLOC_MEMATTR_ID_BANDWIDTH),
+        };
+}
+
+static void destroy(hwloc_topology_t *h) {
+        if (*h)
+                hwloc_topology_destroy(*h);
+}
+
+/* 1 when loaded, 0 when hwloc cannot make sense of the machine. */
+static int load(hwloc_topology_t *ret) {
+        _cleanup_(destroy) hwloc_topology_t h = NULL;
+
+        if (hwloc_topology_init(&h) < 0) {
+                h = NULL;
+                return errno == ENOMEM ? -ENOMEM : 0;
+        }
+        /*
+         * Nodes that a cpuset cgroup hides are nodes all the same. Only NUMA nodes are wanted, so nothing else is kept; and the x86
+         * component would move this thread from CPU to CPU to ask each, which the kernel's files make needless.
+         */
+        (void) hwloc_topology_set_flags(h, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
+        (void) hwloc_topology_set_all_types_filter(h, HWLOC_TYPE_FILTER_KEEP_NONE);
+        (void) hwloc_topology_set_components(h, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
+        if (hwloc_topology_load(h) < 0)
+                return errno == ENOMEM ? -ENOMEM : 0;
+        *ret = TAKE_PTR(h);
+        return 1;
+}
+
+int hwloc_read(const struct machine *m, const struct topology *t, struct hwloc_facts *facts) {
+        _cleanup_(restore_environment) struct saved_environment saved = {};
+        _cleanup_(destroy) hwloc_topology_t h = NULL;
+        int r;
+
+        for (size_t i = 0; i < t->n_nodes; i++)
+                facts[i] = (struct hwloc_facts) { .kind = NODE_UNKNOWN, .memory_tier = -1 };
+
+        if (m->root_path) {
+                r = set_environment(m->root_path, &saved);
+                if (r < 0)
+                        return r;
+        }
+        r = load(&h);
+        if (r <= 0)
+                return r;
+        for (hwloc_obj_t node = NULL; (node = hwloc_get_next_obj_by_type(h, HWLOC_OBJ_NUMANODE, node));) {
+                ssize_t i = node->os_index <= NODE_ID_MAX ? topology_index(t, (int) node->os_index) : -1;
+
+                if (i >= 0)
+                        read_facts(h, node, &facts[i]);
+        }
+        return 0;
+}
