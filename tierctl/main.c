@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tierctl/tierctl.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Options, as bits: each verb says which mean something to it. */
+enum {
+        OPTION_ROOT = 1 << 0,
+        OPTION_JSON = 1 << 1,
+        OPTION_OPS = 1 << 2,
+        OPTION_KERNEL = 1 << 3,
+        OPTION_CONFIG = 1 << 4,
+};
+
+static const struct option options[] = {
+        { "root",    required_argument, NULL, 'r' },
+        { "json",    no_argument,       NULL, 'j' },
+        { "ops",     no_argument,       NULL, 'o' },
+        { "kernel",  required_argument, NULL, 'k' },
+        { "config",  required_argument, NULL, 'c' },
+        { "help",    no_argument,       NULL, 'h' },
+        { "version", no_argument,       NULL, 'V' },
+        {},
+};
+
+static const struct {
+        int letter;
+        unsigned bit;
+        const char *name;
+} option_bits[] = {
+        { 'r', OPTION_ROOT,   "--root"   },
+        { 'j', OPTION_JSON,   "--json"   },
+        { 'o', OPTION_OPS,    "--ops"    },
+        { 'k', OPTION_KERNEL, "--kernel" },
+        { 'c', OPTION_CONFIG, "--config" },
+};
+
+struct verb {
+        const char *name;
+        int (*run)(const struct invocation *call);      /* NULL: a question to the running daemon */
+        unsigned options;
+        int max_arguments;
+};
+
+static const struct verb verbs[] = {
+        { "topology", verb_topology, OPTION_ROOT | OPTION_JSON,                                                0 },
+        { "plan",     verb_plan,     OPTION_ROOT | OPTION_JSON | OPTION_OPS | OPTION_KERNEL | OPTION_CONFIG,   0 },
+        { "check",    verb_check,    0,                                                                        1 },
+        { "doctor",   verb_doctor,   OPTION_ROOT | OPTION_JSON,                                                0 },
+        { "status",   NULL,          OPTION_JSON,                                                              0 },
+        { "top",      NULL,          0,                                                                        0 },
+        { "pause",    NULL,          0,                                                                        0 },
+        { "resume",   NULL,          0,                                                                        0 },
+        { "reload",   NULL,          0,                                                                        0 },
+        { "drain",    NULL,          0,                                                                        1 },
+        { "metrics",  NULL,          0,                                                                        0 },
+};
+
+static const char help[] =
+        "tierctl shows how tierd sees this machine's memory tiers, and what it would do with them.\n"
+        "\n"
+        "  tierctl topology [--root DIR] [--json]\n"
+        "          nodes, tiers, neighbours, and which source ranked them\n"
+        "  tierctl plan [--root DIR] [--kernel RELEASE] [--config FILE] [--json | --ops]\n"
+        "          what tierd would do; --ops prints the writes\n"
+        "  tierctl check [FILE]\n"
+        "          validate a configuration (default: " TIERD_SYSCONFDIR "/tierd.yaml)\n"
+        "  tierctl doctor [--root DIR] [--json]\n"
+        "          can this machine run tierd, and what would hold it back\n"
+        "\n"
+        "  --root DIR        a captured machine: a directory holding sys/ and proc/\n"
+        "  --kernel RELEASE  plan for this kernel, such as 6.12\n"
+        "  --config FILE     plan with this configuration\n"
+        "  --json            for programs\n"
+        "  --help, --version\n"
+        "\n"
+        "None of these needs the daemon, or changes anything.\n"
+        "Exit status: 0 well, 1 the answer is no, 2 wrong usage, 3 no daemon, 4 not permitted, 5 internal.\n";
+
+/* One line, so that a script's log keeps it together. */
+__attribute__((format(printf, 1, 2))) static int usage_error(const char *format, ...) {
+        va_list ap;
+
+        (void) fputs("tierctl: ", stderr);
+        va_start(ap, format);
+        (void) vfprintf(stderr, format, ap);
+        va_end(ap);
+        (void) fputs("; see tierctl --help\n", stderr);
+        return EXIT_USAGE;
+}
+
+static const struct verb *find_verb(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (strcmp(verbs[i].name, name) == 0)
+                        return &verbs[i];
+        return NULL;
+}
+
+/* Output that could not be written is a failure, whatever the verb thought. */
+static int finish(int status) {
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                (void) fprintf(stderr, "tierctl: cannot write the output: %s\n", strerror(errno));
+                return EXIT_INTERNAL;
+        }
+        return status;
+}
+
+static int run(const struct verb *verb, unsigned given, struct invocation *call) {
+        _cleanup_close_ int root = -EBADF;
+        struct diag d = {};
+
+        for (size_t i = 0; i < ELEMENTSOF(option_bits); i++)
+                if (given & option_bits[i].bit & ~verb->options)
+                        return usage_error("%s has no option %s", verb->name, option_bits[i].name);
+        if (call->argc > verb->max_arguments)
+                return usage_error("%s: unexpected argument \"%s\"", verb->name, call->argv[verb->max_arguments]);
+        if (call->json && call->ops)
+                return usage_error("%s: --json and --ops are two forms of one answer, choose one", verb->name);
+        if (!verb->run) {
+                (void) fprintf(stderr, "tierctl: %s: this version's daemon cannot be asked yet\n", verb->name);
+                return EXIT_USAGE;
+        }
+
+        root = root_open(call->root_path ? call->root_path : "/", &d);
+        if (root < 0)
+                return report_failure(&d, EXIT_USAGE);
+        call->root = root;
+        return verb->run(call);
+}
+
+int main(int argc, char **argv) {
+        struct invocation call = {};
+        const struct verb *verb;
+        unsigned given = 0;
+        int letter;
+
+        /* The leading colon lets us word the errors; without a leading plus, options may stand anywhere. */
+        while ((letter = getopt_long(argc, argv, ":h", options, NULL)) >= 0) {
+                for (size_t i = 0; i < ELEMENTSOF(option_bits); i++)
+                        if (option_bits[i].letter == letter)
+                                given |= option_bits[i].bit;
+                switch (letter) {
+                case 'r':
+                        call.root_path = optarg;
+                        break;
+                case 'j':
+                        call.json = true;
+                        break;
+                case 'o':
+                        call.ops = true;
+                        break;
+                case 'k':
+                        call.kernel = optarg;
+                        break;
+                case 'c':
+                        call.config = optarg;
+                        break;
+                case 'h':
+                        (void) fputs(help, stdout);
+                        return finish(EXIT_WELL);
+                case 'V':
+                        (void) puts("tierctl " TIERD_VERSION);
+                        return finish(EXIT_WELL);
+                case ':':
+                        return usage_error("%s wants a value", argv[optind - 1]);
+                default:
+                        /* Of a cluster of letters getopt names the one; of a long option it does not. */
+                        if (strncmp(argv[optind - 1], "--", 2) == 0)
+                                return usage_error("there is no option %s", argv[optind - 1]);
+                        return usage_error("there is no option -%c", optopt);
+                }
+        }
+
+        if (optind == argc)
+                return usage_error("no verb given");
+        verb = find_verb(argv[optind]);
+        if (!verb)
+                return usage_error("there is no verb \"%s\"", argv[optind]);
+        call.argc = argc - optind - 1;
+        call.argv = argv + optind + 1;
+        return finish(run(verb, given, &call));
+}

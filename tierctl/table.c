@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tierctl/table.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GAP "  "
+#define BOLD "\x1b[1m"
+#define RESET "\x1b[0m"
+
+struct table {
+        const struct table_column *columns;
+        size_t n_columns;
+        char **cells;                   /* row by row */
+        size_t n_cells, allocated;
+};
+
+struct table *table_new(const struct table_column *columns, size_t n_columns) {
+        struct table *t = calloc(1, sizeof(*t));
+
+        if (t) {
+                t->columns = columns;
+                t->n_columns = n_columns;
+        }
+        return t;
+}
+
+struct table *table_free(struct table *t) {
+        if (!t)
+                return NULL;
+        for (size_t i = 0; i < t->n_cells; i++)
+                free(t->cells[i]);
+        free(t->cells);
+        free(t);
+        return NULL;
+}
+
+int table_add(struct table *t, const char *format, ...) {
+        va_list ap;
+        char *cell;
+        int n;
+
+        if (t->n_cells == t->allocated) {
+                size_t more = t->allocated ? t->allocated * 2 : 32;
+                char **p = reallocarray(t->cells, more, sizeof(*p));
+
+                if (!p)
+                        return -ENOMEM;
+                t->cells = p;
+                t->allocated = more;
+        }
+        va_start(ap, format);
+        n = vasprintf(&cell, format, ap);
+        va_end(ap);
+        if (n < 0)
+                return -ENOMEM;
+        t->cells[t->n_cells++] = cell;
+        return 0;
+}
+
+/* Characters, not bytes: the bytes that begin one. */
+static size_t text_width(const char *s) {
+        size_t n = 0;
+
+        for (; *s; s++)
+                n += ((unsigned char) *s & 0xc0) != 0x80;
+        return n;
+}
+
+static void print_cell(FILE *f, const struct table_column *column, const char *text, size_t width, bool last) {
+        size_t own = text_width(text);
+        int pad = own < width ? (int) (width - own) : 0;
+
+        if (column->align == ALIGN_RIGHT)
+                (void) fprintf(f, "%*s%s", pad, "", text);
+        else
+                (void) fprintf(f, "%s%*s", text, last ? 0 : pad, "");
+        (void) fputs(last ? "" : GAP, f);
+}
+
+static size_t column_width(const struct table *t, size_t column) {
+        size_t width = text_width(t->columns[column].title);
+
+        for (size_t i = column; i < t->n_cells; i += t->n_columns)
+                width = MAX(width, text_width(t->cells[i]));
+        return width;
+}
+
+void table_print(const struct table *t, FILE *f, bool colour) {
+        _cleanup_free_ size_t *widths = calloc(t->n_columns + 1, sizeof(*widths));
+
+        /* Without memory for widths the table is still readable. */
+        for (size_t c = 0; widths && c < t->n_columns; c++)
+                widths[c] = column_width(t, c);
+
+        (void) fputs(colour ? BOLD : "", f);
+        for (size_t c = 0; c < t->n_columns; c++)
+                print_cell(f, &t->columns[c], t->columns[c].title, widths ? widths[c] : 0, c + 1 == t->n_columns);
+        (void) fputs(colour ? RESET "\n" : "\n", f);
+
+        for (size_t row = 0; (row + 1) * t->n_columns <= t->n_cells; row++) {
+                for (size_t c = 0; c < t->n_columns; c++)
+                        print_cell(f, &t->columns[c], t->cells[row * t->n_columns + c], widths ? widths[c] : 0, c + 1 == t->n_columns);
+                (void) fputc('\n', f);
+        }
+}
+
+bool table_use_colour(FILE *f) {
+        const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+        if (no_color && *no_color)
+                return false;
+        if (term && strcmp(term, "dumb") == 0)
+                return false;
+        return isatty(fileno(f)) == 1;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/*
+ * Text in aligned columns, for people. Cells are UTF-8, one column on the screen a character. The last column is not padded, so
+ * no line ends in blanks.
+ */
+enum column_align { ALIGN_LEFT, ALIGN_RIGHT };
+
+struct table_column {
+        const char *title;
+        enum column_align align;
+};
+
+struct table;
+
+/* `columns` must outlive the table. NULL when memory ran out. */
+struct table *table_new(const struct table_column *columns, size_t n_columns);
+struct table *table_free(struct table *t);
+DEFINE_CLEANUP(struct table, table_free)
+#define _cleanup_table_ _cleanup_(table_freep)
+
+/* Appends the next cell, from left to right; the row ends with its last column. 0 or -ENOMEM. */
+int table_add(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints the titles and every full row. Titles are bold with `colour`. */
+void table_print(const struct table *t, FILE *f, bool colour);
+
+/* Colour is for people at a terminal who have not asked to be spared it (NO_COLOR, TERM=dumb). */
+bool table_use_colour(FILE *f);
