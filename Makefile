@@ -75,9 +75,12 @@ $(B)/tierctl: $(B)/obj/tierctl/main.o $(LIB)
 $(B)/memload: $(B)/obj/tests/vm/memload.o
 	$(CC) $(ALL_LDFLAGS) $^ -o $@
 
+# tests/support/scratch.c stands in for the kernel: it sees these calls before base/ does.
+WRAP := -Wl,--wrap=file_write,--wrap=file_read_line
+
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call objects,$(TEST_SUPPORT)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -lcmocka -o $@
+	$(CC) $(ALL_LDFLAGS) $(WRAP) $^ $(PKG_LIBS) -lcmocka -o $@
 
 .PRECIOUS: $(B)/obj/%.o
 

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/support/scratch.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "damon/ops.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct scratch *active;
+
+/* A helper of tests gives up loudly: there is no machine to protect. */
+static void must(bool ok, const char *what, const char *path) {
+        if (ok)
+                return;
+        fprintf(stderr, "scratch: %s %s: %s\n", what, path, strerror(errno));
+        abort();
+}
+
+static const struct {
+        unsigned version;
+        const char *release;
+} KERNELS[_SCRATCH_KERNEL_MAX] = {
+        [SCRATCH_6_12] = { 612, "6.12.117+deb12-amd64" },
+        [SCRATCH_6_18] = { 618, "6.18.44" },
+        [SCRATCH_7_2] = { 702, "7.2.13+deb14-amd64" },
+};
+
+void scratch_make(struct scratch *s, const char *path, const char *text, unsigned mode) {
+        char dir[PATH_SIZE];
+        int fd;
+
+        for (const char *p = strchr(path, '/'); p; p = strchr(p + 1, '/')) {
+                must(path_format(dir, sizeof(dir), "%.*s", (int) (p - path), path) == 0, "path", path);
+                must(mkdirat(s->root, dir, 0755) == 0 || errno == EEXIST, "mkdir", dir);
+        }
+        fd = openat(s->root, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        must(fd >= 0, "create", path);
+        must(dprintf(fd, "%s\n", text) >= 0, "write", path);
+        must(fchmod(fd, mode) == 0, "chmod", path);
+        (void) close(fd);
+}
+
+void scratch_put(struct scratch *s, const char *path, const char *text) {
+        scratch_make(s, path, text, 0644);
+}
+
+const char *scratch_get(struct scratch *s, const char *path) {
+        static char buffers[4][512];
+        static unsigned next;
+        char *buf = buffers[next++ % ELEMENTSOF(buffers)];
+        ssize_t n;
+        int fd;
+
+        buf[0] = '\0';
+        fd = openat(s->root, path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return buf;
+        n = read(fd, buf, sizeof(buffers[0]) - 1);
+        (void) close(fd);
+        must(n >= 0, "read", path);
+        buf[n] = '\0';
+        buf[strcspn(buf, "\n")] = '\0';
+        return buf;
+}
+
+const char *scratch_getf(struct scratch *s, const char *format, ...) {
+        char path[PATH_SIZE];
+        va_list ap;
+
+        va_start(ap, format);
+        (void) vsnprintf(path, sizeof(path), format, ap);
+        va_end(ap);
+        return scratch_get(s, path);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+        (void) st;
+        (void) type;
+        (void) ftw;
+        return remove(path);
+}
+
+void scratch_remove(struct scratch *s, const char *path) {
+        char whole[PATH_SIZE];
+
+        must(path_format(whole, sizeof(whole), "%s/%s", s->path, path) == 0, "path", path);
+        if (nftw(whole, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0)
+                must(errno == ENOENT, "remove", whole);
+}
+
+void scratch_reset_faults(struct scratch *s) {
+        s->writes = s->reads = 0;
+        s->fault_at = s->read_fault_at = SIZE_MAX;
+        s->fault_error = s->read_fault_error = 0;
+        s->fault_times = s->read_fault_times = 0;
+        s->commit_kills = false;
+}
+
+struct scratch *scratch_new(enum scratch_kernel kernel) {
+        struct scratch *s = calloc(1, sizeof(*s));
+        const char *tmp = getenv("TMPDIR");
+        char version[160];
+
+        must(s != NULL && !active, "one at a time", "");
+        (void) snprintf(s->path, sizeof(s->path), "%.40s/tierd-test-XXXXXX", tmp ? tmp : "/tmp");
+        must(mkdtemp(s->path) != NULL, "mkdtemp", s->path);
+        s->root = open(s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        must(s->root >= 0, "open", s->path);
+        s->kernel = kernel;
+        s->version = KERNELS[kernel].version;
+        scratch_reset_faults(s);
+        for (unsigned nid = 0; nid < 3; nid++)
+                idset_add(&s->memory, nid);
+
+        (void) snprintf(version, sizeof(version), "Linux version %s (builder@host) (gcc) #1 SMP", KERNELS[kernel].release);
+        scratch_put(s, "proc/version", version);
+        scratch_make(s, DAMON_ADMIN "/nr_kdamonds", "0", 0600);
+        scratch_put(s, "sys/module/damon_reclaim/parameters/enabled", "N");
+        active = s;
+        return s;
+}
+
+struct scratch *scratch_free(struct scratch *s) {
+        if (!s)
+                return NULL;
+        scratch_remove(s, "");
+        (void) close(s->root);
+        active = NULL;
+        free(s);
+        return NULL;
+}
+
+void scratch_occupy(struct scratch *s, unsigned n) {
+        char text[16];
+
+        (void) snprintf(text, sizeof(text), "%u", n);
+        must(scratch_store(s, DAMON_ADMIN "/nr_kdamonds", text) == 0, "occupy", text);
+        scratch_make(s, DAMON_ADMIN "/0/state", "on", 0600);
+        scratch_make(s, DAMON_ADMIN "/0/pid", "123", 0400);
+}
+
+bool scratch_slot_is_empty(struct scratch *s, int slot) {
+        return strcmp(scratch_getf(s, DAMON_ADMIN "/%d/state", slot), "off") == 0 &&
+               strcmp(scratch_getf(s, DAMON_ADMIN "/%d/contexts/nr_contexts", slot), "0") == 0;
+}
+
+/* The linker's names for the calls that every object makes, and for base/'s own. */
+int __real_file_write(int root, const char *path, const char *value);
+int __wrap_file_write(int root, const char *path, const char *value);
+int __real_file_read_line(int root, const char *path, char *buf, size_t size);
+int __wrap_file_read_line(int root, const char *path, char *buf, size_t size);
+
+int __wrap_file_write(int root, const char *path, const char *value) {
+        struct scratch *s = active;
+
+        if (!s || root != s->root)
+                return __real_file_write(root, path, value);
+        if (s->writes == s->fault_at && s->fault_times > 0) {
+                s->fault_times--;
+                return s->fault_error;
+        }
+        s->writes++;
+        return strncmp(path, DAMON_ADMIN "/", strlen(DAMON_ADMIN) + 1) == 0 ? scratch_store(s, path, value)
+                                                                            : __real_file_write(root, path, value);
+}
+
+int __wrap_file_read_line(int root, const char *path, char *buf, size_t size) {
+        struct scratch *s = active;
+
+        if (s && root == s->root) {
+                if (s->reads == s->read_fault_at && s->read_fault_times > 0) {
+                        s->read_fault_times--;
+                        return s->read_fault_error;
+                }
+                s->reads++;
+        }
+        return __real_file_read_line(root, path, buf, size);
+}
