@@ -22,7 +22,7 @@ int root_open(const char *path, struct diag *reterr) {
 
 static int open_in_root(int root, const char *path, int flags) {
         struct open_how how = {
-                .flags = (uint64_t) (unsigned) (flags | O_CLOEXEC | O_NOCTTY),
+                .flags = (uint64_t) (unsigned) (flags | O_CLOEXEC),
                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
         };
         long fd;
@@ -33,7 +33,7 @@ static int open_in_root(int root, const char *path, int flags) {
 
         /* valgrind 3.19 does not know the call; no kernel that tierd can manage lacks it (5.6). */
         if (fd < 0 && errno == ENOSYS)
-                fd = openat(root, path, flags | O_CLOEXEC | O_NOCTTY);
+                fd = openat(root, path, flags | O_CLOEXEC);
         return fd < 0 ? -errno : (int) fd;
 }
 
@@ -60,7 +60,7 @@ int file_read(int root, const char *path, char *buf, size_t size) {
         _cleanup_close_ int fd = -EBADF;
         ssize_t n;
 
-        fd = open_in_root(root, path, O_RDONLY);
+        fd = open_in_root(root, path, O_RDONLY | O_NOCTTY);
         if (fd < 0)
                 return fd;
         n = read_full(fd, buf, size);
@@ -90,7 +90,7 @@ int file_read_alloc(int root, const char *path, size_t max, char **ret, size_t *
         _cleanup_free_ char *buf = NULL;
         size_t size = 0, len = 0;
 
-        fd = open_in_root(root, path, O_RDONLY);
+        fd = open_in_root(root, path, O_RDONLY | O_NOCTTY);
         if (fd < 0)
                 return fd;
 
@@ -157,7 +157,7 @@ int file_write(int root, const char *path, const char *value) {
         size_t len = strlen(value);
         ssize_t n;
 
-        fd = open_in_root(root, path, O_WRONLY);
+        fd = open_in_root(root, path, O_WRONLY | O_NOCTTY);
         if (fd < 0)
                 return fd;
         do
