@@ -85,3 +85,99 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call objects,$(TEST_SUPPORT)) $(LIB)
 .PRECIOUS: $(B)/obj/%.o
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+# -- the machine's packages
+
+# What builds it, what proves it, and what runs the guests. Kernels and a newer QEMU come later, by tests/vm/fetch, from Debian's
+# archive as well, and are unpacked below build/.
+BUILD_PACKAGES := gcc make pkg-config libc6-dev libhwloc-dev libcxl-dev libnuma-dev libyaml-dev libsystemd-dev libjson-c-dev
+CHECK_PACKAGES := libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev valgrind mandoc man-db shellcheck git
+GUEST_PACKAGES := cpio zstd xz-utils gzip util-linux procps
+
+deps:
+	tests/install-packages $(BUILD_PACKAGES) $(CHECK_PACKAGES) $(GUEST_PACKAGES)
+
+# -- proof
+
+# Includes against the table of rooms in docs/DESIGN.md.
+check-layers:
+	@tests/check-layers
+
+unit: $(UNIT_TESTS) $(PROGRAMS)
+	@tests/run-unit $(UNIT_TESTS)
+
+valgrind: $(UNIT_TESTS) $(PROGRAMS)
+	@tests/run-unit --valgrind $(UNIT_TESTS)
+
+golden: $(PROGRAMS)
+	@tests/golden-check
+
+golden-update: $(PROGRAMS)
+	@tests/golden-check --update
+
+# Everything that proves the project right, guests included; one line per step, logs in build/check/.
+check:
+	@tests/check
+
+# The same without guests.
+check-quick:
+	@tests/check --quick
+
+demo: $(PROGRAMS) build/memload
+	@tests/vm/demo
+
+CLANG_TIDY ?= clang-tidy
+lint:
+	$(CLANG_TIDY) --quiet --warnings-as-errors='*' $(LIB_SOURCES) tierd/main.c tierctl/main.c tests/vm/memload.c -- \
+		-std=gnu17 $(ALL_CPPFLAGS) 2>&1 | grep -v 'warnings generated\|Suppressed\|Use -header-filter' || test $$? -eq 1
+	$(CLANG_TIDY) --version >/dev/null
+	shellcheck -x $$(git ls-files | xargs grep -lE '^#!/bin/(ba)?sh' --) tests/vm/scenarios/*.sh
+	mandoc -Tlint -Wwarning man/*.[0-9]
+	for page in man/*.[0-9]; do LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z $$page 2>&1 >/dev/null | \
+		{ ! grep .; } || exit 1; done
+
+clang:
+	$(MAKE) B=build/clang CC=clang WERROR=1 all $(UNIT_TESTS:build/%=build/clang/%)
+
+FUZZ_SECONDS ?= 60
+fuzz: $(FUZZERS)
+	@tests/run-fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
+# Fuzzers instrument the code under test itself, so they compile it anew.
+build/fuzz/%: tests/fuzz/%.c $(LIB_SOURCES)
+	@mkdir -p $(@D)
+	clang -std=gnu17 $(ALL_CPPFLAGS) -U_FORTIFY_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$< $(filter-out tierd/%,$(LIB_SOURCES)) $(PKG_LIBS) -pthread -o $@
+
+# -- installation
+
+install: $(PROGRAMS)
+	install -D -m 0755 $(B)/tierd $(DESTDIR)$(PREFIX)/sbin/tierd
+	install -D -m 0755 $(B)/tierctl $(DESTDIR)$(PREFIX)/bin/tierctl
+	[ -e $(DESTDIR)$(SYSCONFDIR)/tierd.yaml ] || install -D -m 0644 etc/tierd.yaml $(DESTDIR)$(SYSCONFDIR)/tierd.yaml
+	for page in man/*.[0-9]; do \
+		install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+
+clean:
+	rm -rf build/obj build/tests build/fuzz build/sanitize build/clang build/check build/machines build/demo \
+		build/libtierd.a build/tierd build/tierctl build/memload
+
+distclean:
+	rm -rf build
+
+help:
+	@echo 'make            build/tierd, build/tierctl'
+	@echo 'make deps       install the Debian packages that all of this needs (apt, through sudo when not root)'
+	@echo 'make demo       boot a guest with three memory tiers and watch a hot set rise in it'
+	@echo 'make check      prove everything, guests included (about 25 minutes)'
+	@echo 'make check-quick   the same without guests'
+	@echo 'make unit golden golden-update valgrind lint clang check-layers'
+	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
+	@echo 'make install    to DESTDIR and PREFIX (/usr), SYSCONFDIR (/etc)'
+	@echo 'make clean      remove what was built; distclean also removes fetched kernels and QEMU'
+	@echo ''
+	@echo 'SANITIZE=1      build with ASan and UBSan, in build/sanitize'
+	@echo 'WERROR=1        warnings are errors, as with CI=true'
+	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
+
+.PHONY: all deps check check-quick check-layers unit valgrind golden golden-update demo lint clang fuzz install clean distclean help

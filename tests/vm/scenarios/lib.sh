@@ -80,16 +80,14 @@ is_resident() { # SET NODE PERCENT
 tierd_start() { # OPTION...
 	tierd --foreground "$@" >/run/tierd.log 2>&1 &
 	tierd=$!
-	wait_for 60 tierd_is_managing || {
+	if ! wait_for 60 tierd_is_decided || ! kill -0 "$tierd" 2>/dev/null; then
 		say "FAILED: tierd did not start:"
-		cat /run/tierd.log
+		tee -a /out/figures </run/tierd.log
 		return 1
-	}
+	fi
 }
-tierd_is_managing() {
-	grep -q 'managing\|nothing to manage' /run/tierd.log && return 0
-	kill -0 "$tierd" 2>/dev/null || return 0
-	return 1
+tierd_is_decided() {
+	grep -q 'managing\|nothing to manage' /run/tierd.log || ! kill -0 "$tierd" 2>/dev/null
 }
 tierd_stop() {
 	kill -TERM "$tierd"
