@@ -23,7 +23,7 @@ int parse_percent(const char *text, uint32_t *ret_bp);
 
 /*
  * Formatting for people, into buf (always terminated, cut to fit), returning buf.
- * size: "200 MiB", "1.5 GiB", three significant digits, binary units. duration: "5 ms", "1 s", the largest whole unit.
+ * size: "200 MiB", "1.50 GiB", three significant digits, binary units. duration: "5 ms", "1 s", the largest whole unit.
  * percent: "5%", "7.5%", from basis points.
  */
 #define FORMAT_MAX 32
