@@ -28,25 +28,27 @@ int reader_warn(struct reader *in, struct position at, const char *format, ...) 
         return 0;
 }
 
-/* Where in the whole configuration a key of this name is at home; NULL when nowhere. */
-static const char *find_home(const struct section *s, const char *home, const char *name) {
-        for (size_t i = 0; i < s->n_keys; i++) {
-                const char *found;
+/* Whether a key of this name is at home in the section or below it, and where ("demote.goal"; "" is the section itself). */
+static bool find_home(const struct section *s, const char *name, char *path, size_t size) {
+        char below[64];
 
-                if (strcmp(s->keys[i].name, name) == 0)
-                        return home;
-                if (!s->keys[i].section)
+        for (size_t i = 0; i < s->n_keys; i++)
+                if (strcmp(s->keys[i].name, name) == 0) {
+                        (void) snprintf(path, size, "%s", "");
+                        return true;
+                }
+        for (size_t i = 0; i < s->n_keys; i++) {
+                if (!s->keys[i].section || !find_home(s->keys[i].section, name, below, sizeof(below)))
                         continue;
-                found = find_home(s->keys[i].section, s->keys[i].name, name);
-                if (found)
-                        return found;
+                (void) snprintf(path, size, "%.20s%s%.40s", s->keys[i].name, below[0] ? "." : "", below);
+                return true;
         }
-        return NULL;
+        return false;
 }
 
 static int unknown_key(struct reader *in, const struct section *s, const struct entry *parent, const struct yaml_value *name) {
-        const char *names[SECTION_KEYS_MAX], *nearest, *home, *outer = parent ? parent->name->text : NULL;
-        char quote[QUOTE_SIZE], place[QUOTE_SIZE + 16] = "", list[512] = "";
+        const char *names[SECTION_KEYS_MAX], *nearest, *outer = parent ? parent->name->text : NULL;
+        char quote[QUOTE_SIZE], home[64], place[QUOTE_SIZE + 16] = "", list[512] = "";
         size_t n = 0;
 
         for (size_t i = 0; i < s->n_keys; i++) {
@@ -60,12 +62,10 @@ static int unknown_key(struct reader *in, const struct section *s, const struct 
         nearest = suggest_nearest(name->text, names, s->n_keys);
         if (nearest)
                 return source_error(in->source, name->at, in->reterr, "unknown key \"%s\"%s; did you mean \"%s\"?", quote, place, nearest);
-        /* First below this section (demote's own "goal", not promote's), then anywhere. */
-        home = find_home(s, NULL, name->text);
-        if (!home)
-                home = find_home(&root_section, "the top level", name->text);
-        if (home)
-                return source_error(in->source, name->at, in->reterr, "unknown key \"%s\"%s; it belongs in %s", quote, place, home);
+        /* First below this section, for demote's own "goal" rather than promote's; then anywhere. */
+        if (find_home(s, name->text, home, sizeof(home)) || find_home(&root_section, name->text, home, sizeof(home)))
+                return source_error(in->source, name->at, in->reterr, "unknown key \"%s\"%s; it belongs in %s", quote, place,
+                                    home[0] ? home : "the top level");
         return source_error(in->source, name->at, in->reterr, "unknown key \"%s\"%s; the keys here are %s", quote, place, list);
 }
 

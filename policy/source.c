@@ -50,6 +50,14 @@ static bool is_line_break_of_yaml_only(uint32_t c) {
         return c == 0x85 || c == 0x2028 || c == 0x2029;
 }
 
+/* What can be shown as it is: nothing that a terminal obeys, or that hides or turns around what stands beside it. */
+static bool is_showable(uint32_t c) {
+        bool invisible = (c >= 0x200b && c <= 0x200f) || c == 0xfeff;
+        bool turns_text = (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+
+        return !is_control(c) && !is_line_break_of_yaml_only(c) && !invisible && !turns_text;
+}
+
 int source_open(const char *name, const char *text, size_t len, struct source *ret, struct diag *reterr) {
         struct source s = { .name = name, .text = text, .len = len };
         struct position at = { 1, 1 };
@@ -145,7 +153,7 @@ static void show_line(const char *line, size_t len, size_t column, char *buf, si
                 if (!valid)
                         length = 1;
                 if (character >= skip && n + length + 4 < size) {
-                        if (!valid || is_control(c) || is_line_break_of_yaml_only(c))
+                        if (!valid || !is_showable(c))
                                 buf[n++] = c == '\t' ? ' ' : '?';
                         else {
                                 memcpy(buf + n, line + i, length);
@@ -181,7 +189,7 @@ char *source_quote(const char *text, char buf[static QUOTE_SIZE]) {
                 uint32_t c = 0;
                 size_t length = utf8_decode(text + i, len - i, &c);
 
-                if (length == 0 || is_control(c) || is_line_break_of_yaml_only(c))
+                if (length == 0 || !is_showable(c))
                         buf[n++] = '?';
                 else {
                         memcpy(buf + n, text + i, length);

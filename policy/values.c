@@ -24,6 +24,8 @@ int entry_expect(struct reader *in, const struct entry *e, enum yaml_type type, 
         if (yaml_is_null(e->value) && type == YAML_TEXT)
                 return entry_error(in, e, "\"%s\" has no value; write for example \"%s: %s\", or remove it", e->key->name, e->key->name,
                                    e->key->example);
+        if (type == YAML_MAPPING && e->value->type == YAML_TEXT && strchr(e->value->text, ':'))
+                return entry_error(in, e, "\"%s\" takes keys of its own: a blank is missing behind the \":\"", e->key->name);
         if (e->value->type != type)
                 return entry_error(in, e, "\"%s\" takes %s, not %s; write for example \"%s: %s\"", e->key->name, takes,
                                    yaml_type_to_string(e->value->type), e->key->name, e->key->example);

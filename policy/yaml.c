@@ -193,11 +193,15 @@ static int syntax_error(const struct source *s, const yaml_parser_t *p, struct d
                 { "block sequence entries are not allowed in this context", "a \"-\" where no list can begin; check the indentation", false },
                 { "did not find expected ',' or '}'", "no \",\" or \"}\" where one must be; close the \"{\"", false },
                 { "did not find expected ',' or ']'", "no \",\" or \"]\" where one must be; close the \"[\"", false },
+                { "did not find expected node content", "a value is missing here; write one, in quotes where it is text", false },
+                { "found unknown directive name", "no such directive; remove this line", false },
                 { "found unexpected end of stream", "this quote is never closed; close it", true },
                 { "did not find expected <document start>", "this cannot follow what is above; check the indentation", false },
         };
         struct position at = position_of(&p->problem_mark), began = position_of(&p->context_mark);
         bool has_context = p->context != NULL;
+        bool flow = p->problem && strcmp(p->problem, "did not find expected node content") == 0;
+        bool no_value = flow || (p->problem && strcmp(p->problem, "did not find expected key") == 0);
         char c = source_at(s, at);
 
         if (p->error == YAML_MEMORY_ERROR)
@@ -207,6 +211,10 @@ static int syntax_error(const struct source *s, const yaml_parser_t *p, struct d
                         return source_error(s, at, reterr, "a tab cannot indent; use blanks");
                 return source_error(s, at, reterr, "\"%c\" cannot begin a value; put the value in quotes", c);
         }
+        if (no_value && c == ':')
+                return source_error(s, at, reterr, "an empty key; write \"key: value\"");
+        if (no_value && (c == ']' || c == '}') && !flow)
+                return source_error(s, at, reterr, "a \"%c\" that closes nothing; remove it", c);
         for (size_t i = 0; p->problem && i < ELEMENTSOF(known); i++) {
                 if (strcmp(p->problem, known[i].problem) != 0)
                         continue;
