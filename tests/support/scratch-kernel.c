@@ -188,7 +188,10 @@ static void make_children(struct scratch *s, const char *dir, const struct entry
                         if (entries[k].since > s->version ||
                             path_format(path, sizeof(path), "%s/%llu/%s", dir, (unsigned long long) i, entries[k].path) < 0)
                                 continue;
-                        scratch_make(s, path, entries[k].initial, entries[k].read_only ? 0400 : 0600);
+                        if (s->no_paddr && strcmp(entries[k].path, "avail_operations") == 0)
+                                scratch_make(s, path, "vaddr\nfvaddr", 0400);
+                        else
+                                scratch_make(s, path, entries[k].initial, entries[k].read_only ? 0400 : 0600);
                 }
 }
 

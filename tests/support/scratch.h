@@ -37,6 +37,7 @@ struct scratch {
         size_t reads, read_fault_at;
         int read_fault_error;
         unsigned read_fault_times;
+        bool no_paddr;                  /* built without CONFIG_DAMON_PADDR */
         bool commit_kills;              /* the next commit fails inside the kernel */
 
         /* What the kernel would have done to the machine. Tests want these empty. */

@@ -28,7 +28,7 @@ static struct scratch *claimed(enum scratch_kernel kernel, const struct slot_map
         struct scratch *s = scratch_new(kernel);
         struct diag d = {};
 
-        APPLY_PATIENCE = (struct apply_patience) { .tries = 5, .pause_us = 0 };
+        APPLY_PATIENCE = (struct apply_patience){ .tries = 5, .pause_us = 0 };
         if (damon_claim(s->root, m, &d) < 0)
                 fail_msg("claim: %s", d.text);
         *ret = probe(s);
@@ -60,11 +60,12 @@ static void start_all(const struct plan *p, enum scratch_kernel kernel) {
                 assert_true(pid > 0);
                 /* The workaround of the first window leaves no trace. */
                 for (size_t k = 0; k < p->kdamonds[i].n_schemes; k++) {
-                        assert_string_equal(scratch_getf(s, DAMON_ADMIN "/%d/contexts/0/schemes/%zu/apply_interval_us", slot, k),
+                        assert_string_equal(scratch_getf(s, DAMON_ADMIN "/%d/contexts/0/schemes/%zu/apply_interval_us", slot,
+                                                         k),
                                             "0");
-                        assert_string_equal(
-                                scratch_getf(s, DAMON_ADMIN "/%d/contexts/0/schemes/%zu/quotas/reset_interval_ms", slot, k),
-                                "1000");
+                        assert_string_equal(scratch_getf(s, DAMON_ADMIN "/%d/contexts/0/schemes/%zu/quotas/reset_interval_ms",
+                                                         slot, k),
+                                            "1000");
                 }
         }
         assert_harmless(s);
@@ -318,7 +319,7 @@ static void test_quotas(void **state) {
 
                 /* Not silent: a commit that fails is told, whether the kernel tells it or not. */
                 s->commit_kills = true;
-                d = (struct diag) {};
+                d = (struct diag){};
                 if (c.silent_commit) {
                         assert_int_equal(kdamond_set_quotas(s->root, &m, &p->kdamonds[1], &c, q, &d), -EIO);
                         assert_non_null(strstr(d.text, "ended the kdamond"));
@@ -420,7 +421,7 @@ static void test_claim_refuses(void **state) {
         struct diag d = {};
 
         (void) state;
-        APPLY_PATIENCE = (struct apply_patience) { .tries = 2, .pause_us = 0 };
+        APPLY_PATIENCE = (struct apply_patience){ .tries = 2, .pause_us = 0 };
         assert_int_equal(damon_read_owners(s->root, &d), 0);
         scratch_occupy(s, 3);
         scratch_reset_faults(s);
