@@ -193,3 +193,27 @@ int kinds_read(const struct machine *m, struct topology *t, const struct range_l
                         t->nodes[i].kind = facts[i].kind;
         return 0;
 }
+
+void kinds_guess(struct topology *t, const bool *local) {
+        const struct node *dram = NULL;
+
+        for (size_t i = 0; i < t->n_nodes; i++) {
+                struct node *node = &t->nodes[i];
+
+                if (local[i] && node->kind == NODE_UNKNOWN)
+                        node->kind = NODE_DRAM;
+                if (local[i] && node->kind == NODE_DRAM && node->read_latency_ns > 0 &&
+                    (!dram || node->read_bandwidth_mib > dram->read_bandwidth_mib))
+                        dram = node;
+        }
+        if (!dram || dram->read_bandwidth_mib == 0)
+                return;
+        for (size_t i = 0; i < t->n_nodes; i++) {
+                struct node *node = &t->nodes[i];
+
+                if (node->kind == NODE_UNKNOWN && node->memory_bytes > 0 && idset_is_empty(&node->cpus) &&
+                    node->read_bandwidth_mib / 2 >= dram->read_bandwidth_mib && node->read_latency_ns > 0 &&
+                    node->read_latency_ns / 2 <= dram->read_latency_ns)
+                        node->kind = NODE_HBM;
+        }
+}

@@ -14,5 +14,12 @@
 int kinds_read(const struct machine *m, struct topology *t, const struct range_list *blocks, const struct iomem *iomem,
                const struct hwloc_facts *facts);
 
+/*
+ * Fills in by reasoning what nothing named; pure. Unknown local memory (see rank_mark_local()) is DRAM. Unknown memory without CPUs
+ * that has at least twice the bandwidth of the fastest local DRAM, and no more than twice its latency, is HBM: an expander
+ * has less than its host's DRAM, or a name.
+ */
+void kinds_guess(struct topology *t, const bool *local);
+
 /* Pure: what the target of a link in sys/bus/dax/devices says of the device. NODE_UNKNOWN: nothing. */
 enum node_kind kinds_of_dax_link(const char *target);

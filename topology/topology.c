@@ -206,14 +206,12 @@ int topology_read(int root, const char *root_path, const struct tier_list *tiers
                 reading.part[i] = reading.has_memory[i] && t->nodes[i].kind != NODE_GPU;
         }
         rank_mark_local(t, reading.part, reading.local);
-        for (size_t i = 0; i < t->n_nodes; i++)
-                if (reading.local[i] && t->nodes[i].kind == NODE_UNKNOWN)
-                        t->nodes[i].kind = NODE_DRAM;
+        take_figures(t, &reading);
+        kinds_guess(t, reading.local);
 
         r = take_ranges(t, &reading, iomem_known);
         if (r < 0)
                 return r;
-        take_figures(t, &reading);
         r = topology_read_cxl(root, t);
         if (r < 0)
                 return r;
