@@ -122,6 +122,16 @@ static const struct key exclude_keys[] = {
 };
 static const struct section exclude_section = { .keys = exclude_keys, .n_keys = ELEMENTSOF(exclude_keys) };
 
+/* Each is a filter of every scheme, looked at for every page that might move. */
+#define EXCLUDES_MAX 256
+
+static bool is_excluded(const struct config *c, const struct exclude *e) {
+        for (size_t i = 0; i < c->n_excludes; i++)
+                if (c->excludes[i].type == e->type && (e->type != EXCLUDE_CGROUP || strcmp(c->excludes[i].cgroup, e->cgroup) == 0))
+                        return true;
+        return false;
+}
+
 int read_excludes(struct reader *in, const struct entry *e, void *target) {
         static const enum exclude_type types[] = { EXCLUDE_ANON, EXCLUDE_FILE, EXCLUDE_HUGEPAGE };
         struct config *c = target;
@@ -132,11 +142,18 @@ int read_excludes(struct reader *in, const struct entry *e, void *target) {
         r = entry_expect(in, e, YAML_LIST, "a list");
         if (r < 0)
                 return r;
+        if (e->value->n_items > EXCLUDES_MAX)
+                return entry_error(in, e, "more than %d items, each of them a filter of every scheme; remove some", EXCLUDES_MAX);
+        if (e->value->n_items == 0)
+                return 0;
+        c->excludes = calloc(e->value->n_items, sizeof(*c->excludes));
+        if (!c->excludes)
+                return -ENOMEM;
 
         for (size_t i = 0; i < e->value->n_items; i++) {
                 _cleanup_(exclude_item_done) struct exclude_item item = {};
                 const struct yaml_value *v = e->value->items[i];
-                struct exclude *p;
+                struct exclude exclude;
 
                 if (v->type != YAML_MAPPING)
                         return source_error(in->source, v->at, in->reterr, "%s; write {cgroup: /db.slice} or {type: anon}",
@@ -148,14 +165,14 @@ int read_excludes(struct reader *in, const struct entry *e, void *target) {
                         return source_error(in->source, v->at, in->reterr, "%s; write {cgroup: /db.slice} or {type: anon}",
                                             item.cgroup ? "one item excludes one thing: make two items of it" : "an empty item");
 
-                p = reallocarray(c->excludes, c->n_excludes + 1, sizeof(*p));
-                if (!p)
-                        return -ENOMEM;
-                c->excludes = p;
-                c->excludes[c->n_excludes++] = (struct exclude) {
+                exclude = (struct exclude) {
                         .type = item.cgroup ? EXCLUDE_CGROUP : types[item.type],
-                        .cgroup = TAKE_PTR(item.cgroup),
+                        .cgroup = item.cgroup,
                 };
+                if (is_excluded(c, &exclude))
+                        return source_error(in->source, v->at, in->reterr, "this is excluded already; remove the item");
+                item.cgroup = NULL;
+                c->excludes[c->n_excludes++] = exclude;
         }
         return 0;
 }

@@ -358,7 +358,6 @@ static int note_nodes(struct maker *m) {
 /* What the configuration asks for and this kernel does not give, or not as one might think. */
 static int note_filters(struct maker *m) {
         const struct config *c = m->config;
-        bool huge = false;
         int r;
 
         if (!m->features->young_filter) {
@@ -373,10 +372,8 @@ static int note_filters(struct maker *m) {
                         /* The filter compares the page's own memcg (mm/damon, DAMOS_FILTER_TYPE_MEMCG). */
                         r = add_note(m, "exclude: the kernel's filter for cgroup %s is for that group's own memory; groups below it need "
                                         "items of their own", c->excludes[i].cgroup);
-                else if (c->excludes[i].type == EXCLUDE_HUGEPAGE && !m->features->hugepage_filter && !huge) {
+                else if (c->excludes[i].type == EXCLUDE_HUGEPAGE && !m->features->hugepage_filter)
                         r = add_note(m, "exclude: this kernel cannot tell huge pages apart (Linux 6.15 can): they move like all others");
-                        huge = true;
-                }
                 if (r < 0)
                         return r;
         }

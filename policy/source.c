@@ -130,6 +130,24 @@ char source_at(const struct source *s, struct position at) {
         return i < len ? line[i] : '\0';
 }
 
+struct position source_settle(const struct source *s, struct position at) {
+        struct position here = { 1, 1 }, last = { 1, 1 };
+        size_t len;
+
+        for (const char *p = find_line(s, at.line, &len); p < s->text + s->len; p++)
+                if (!strchr(" \t\r\n", *p))
+                        return at;
+
+        for (size_t i = 0; i < s->len; i += character_length(s->text + i, s->len - i)) {
+                here.column++;
+                if (!strchr(" \t\r\n", s->text[i]))
+                        last = here;
+                if (s->text[i] == '\n')
+                        here = (struct position) { here.line + 1, 1 };
+        }
+        return last;
+}
+
 /* What a line is shown as: every character in its place, none that a terminal would obey. */
 static void show_line(const char *line, size_t len, size_t column, char *buf, size_t size, size_t *ret_caret) {
         size_t total = 0, skip = 0, n = 0, i = 0;

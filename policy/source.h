@@ -28,6 +28,9 @@ int source_open(const char *name, const char *text, size_t len, struct source *r
 /* The byte at a position, '\0' at the end of the text or of the line. */
 char source_at(const struct source *s, struct position at);
 
+/* A position with nothing but blanks from its line on is moved back, behind the last character that is none. */
+struct position source_settle(const struct source *s, struct position at);
+
 /*
  * Says what is wrong at a position, and returns -EBADMSG:
  *

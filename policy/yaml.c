@@ -198,7 +198,8 @@ static int syntax_error(const struct source *s, const yaml_parser_t *p, struct d
                 { "found unexpected end of stream", "this quote is never closed; close it", true },
                 { "did not find expected <document start>", "this cannot follow what is above; check the indentation", false },
         };
-        struct position at = position_of(&p->problem_mark), began = position_of(&p->context_mark);
+        /* At the end of a file without a last line feed libyaml is a line too far. */
+        struct position at = source_settle(s, position_of(&p->problem_mark)), began = source_settle(s, position_of(&p->context_mark));
         bool has_context = p->context != NULL;
         bool flow = p->problem && strcmp(p->problem, "did not find expected node content") == 0;
         bool no_value = flow || (p->problem && strcmp(p->problem, "did not find expected key") == 0);

@@ -10,27 +10,18 @@
  * in front of them.
  */
 int verb_check(const struct invocation *call) {
-        const char *path = call->argc > 0 ? call->argv[0] : call->config ? call->config : TIERD_SYSCONFDIR "/tierd.yaml";
+        const char *path = call->argc > 0 ? call->argv[0] : TIERD_SYSCONFDIR "/tierd.yaml";
         _cleanup_config_ struct config *c = NULL;
         struct diag d = {};
         int r;
 
-        if (call->argc > 1 || (call->argc > 0 && call->config)) {
-                fprintf(stderr, "tierctl: check takes one file\n");
-                return EXIT_USAGE;
-        }
-        if (call->root_path || call->kernel || call->json || call->ops) {
-                fprintf(stderr, "tierctl: check takes no --root, --kernel, --json or --ops\n");
-                return EXIT_USAGE;
-        }
-
         r = config_load(path, &c, &d);
         if (r < 0) {
-                fprintf(stderr, "%s\n", d.text);
+                (void) fprintf(stderr, "%s\n", d.text);
                 return r == -ENOMEM ? EXIT_INTERNAL : EXIT_NO;
         }
         if (c->warnings)
-                fprintf(stderr, "%s\n", c->warnings);
-        printf("%s: valid\n", path);
+                (void) fprintf(stderr, "%s\n", c->warnings);
+        (void) printf("%s: valid\n", path);
         return EXIT_WELL;
 }

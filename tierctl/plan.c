@@ -35,13 +35,13 @@ static int find_config(const struct invocation *call, struct config **ret) {
                         r = config_new(ret);
         }
         if (r == -EBADMSG) {
-                fprintf(stderr, "%s\n", d.text);
+                (void) fprintf(stderr, "%s\n", d.text);
                 return EXIT_NO;
         }
         if (r < 0)
                 return failed(r, &d);
         if ((*ret)->warnings)
-                fprintf(stderr, "%s\n", (*ret)->warnings);
+                (void) fprintf(stderr, "%s\n", (*ret)->warnings);
         return EXIT_WELL;
 }
 
@@ -72,7 +72,7 @@ static int print_ops(const struct topology *t, const struct plan *p, const struc
         if (r < 0)
                 return diag_default(reterr, r, "cannot encode the plan for Linux %s: %s", c->release, strerror(-r));
         for (size_t i = 0; i < ops->n_ops; i++)
-                printf("/%s %s\n", ops->ops[i].path, ops->ops[i].value);
+                (void) printf("/%s %s\n", ops->ops[i].path, ops->ops[i].value);
         return 0;
 }
 
@@ -84,11 +84,6 @@ int verb_plan(const struct invocation *call) {
         struct capability capability;
         struct diag d = {};
         int r;
-
-        if (call->argc > 0 || (call->json && call->ops)) {
-                fprintf(stderr, "tierctl: plan takes %s\n", call->argc > 0 ? "no arguments" : "one of --json and --ops");
-                return EXIT_USAGE;
-        }
 
         r = find_config(call, &config);
         if (r != EXIT_WELL)

@@ -105,7 +105,7 @@ static void test_cut_configurations(void **state) {
         assert_non_null(dir);
         for (struct dirent *e; (e = readdir(dir));) {
                 _cleanup_fclose_ FILE *f = NULL;
-                char path[512], text[4096];
+                char path[512], text[8192];
                 size_t len;
 
                 if (!strstr(e->d_name, ".yaml"))

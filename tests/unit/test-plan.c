@@ -206,7 +206,7 @@ static void test_notes(void **state) {
         assert_string_equal(named->notes[1], "node 3: not named in tiers, left out");
 
         make_two_tiers(&m);
-        old = make(&m, "exclude: [{type: hugepage}, {type: hugepage}]\nmonitoring: {auto: {}}", &bare);
+        old = make(&m, "exclude: [{type: hugepage}]\nmonitoring: {auto: {}}", &bare);
         assert_true(has_note(old, "monitoring.auto: this kernel cannot"));
         assert_true(has_note(old, "no filter for young pages (Linux 6.10"));
         assert_true(has_note(old, "exclude: this kernel cannot tell huge pages apart"));
