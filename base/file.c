@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,18 +22,22 @@ int root_open(const char *path, struct diag *reterr) {
 }
 
 static int open_in_root(int root, const char *path, int flags) {
+        /* valgrind 3.19 does not know the call, and complains each time; no kernel that tierd can manage lacks it (5.6). */
+        static atomic_bool no_openat2;
         struct open_how how = {
                 .flags = (uint64_t) (unsigned) (flags | O_CLOEXEC),
                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
         };
-        long fd;
+        long fd = -1;
 
-        do
-                fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
-        while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-
-        /* valgrind 3.19 does not know the call; no kernel that tierd can manage lacks it (5.6). */
-        if (fd < 0 && errno == ENOSYS)
+        if (!no_openat2) {
+                do
+                        fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+                while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+                if (fd < 0 && errno == ENOSYS)
+                        no_openat2 = true;
+        }
+        if (no_openat2)
                 fd = openat(root, path, flags | O_CLOEXEC);
         return fd < 0 ? -errno : (int) fd;
 }

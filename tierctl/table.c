@@ -102,7 +102,8 @@ void table_print(const struct table *t, FILE *f, bool colour) {
 
         for (size_t row = 0; (row + 1) * t->n_columns <= t->n_cells; row++) {
                 for (size_t c = 0; c < t->n_columns; c++)
-                        print_cell(f, &t->columns[c], t->cells[row * t->n_columns + c], widths ? widths[c] : 0, c + 1 == t->n_columns);
+                        print_cell(f, &t->columns[c], t->cells[row * t->n_columns + c], widths ? widths[c] : 0,
+                                   c + 1 == t->n_columns);
                 (void) fputc('\n', f);
         }
 }

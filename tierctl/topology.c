@@ -129,10 +129,12 @@ static int add_node(struct table *table, const struct node *node, char *text) {
         if (r == 0)
                 r = table_add(table, "%s", node->memory_bytes > 0 ? format_size(node->memory_bytes, size, sizeof(size)) : "-");
         if (r == 0)
-                r = node->read_latency_ns > 0 ? table_add(table, "%" PRIu64 " ns", node->read_latency_ns) : table_add(table, "-");
+                r = node->read_latency_ns > 0 ? table_add(table, "%" PRIu64 " ns", node->read_latency_ns)
+                                              : table_add(table, "-");
         if (r == 0)
                 r = node->read_bandwidth_mib > 0
-                            ? table_add(table, "%s/s", format_size(MIN(node->read_bandwidth_mib, UINT64_MAX >> 20) << 20, size, sizeof(size)))
+                            ? table_add(table, "%s/s",
+                                        format_size(MIN(node->read_bandwidth_mib, UINT64_MAX >> 20) << 20, size, sizeof(size)))
                             : table_add(table, "-");
         if (r == 0)
                 r = add_ids(table, &node->upper, text);
@@ -215,7 +217,8 @@ static int print_text(const struct topology *t) {
         int r;
 
         if (t->n_tiers == 1)
-                (void) printf("One tier: nothing to demote to or promote from (ranked by %s).\n\n", source_in_words(t->rank_source));
+                (void) printf("One tier: nothing to demote to or promote from (ranked by %s).\n\n",
+                              source_in_words(t->rank_source));
         else
                 (void) printf("%zu tiers, fastest first, ranked by %s.\n\n", t->n_tiers, source_in_words(t->rank_source));
         r = print_nodes(t, colour);
@@ -224,7 +227,8 @@ static int print_text(const struct topology *t) {
         for (size_t i = 0; i < t->n_nodes; i++) {
                 if (t->nodes[i].tier >= 0)
                         continue;
-                (void) printf("%sNode %d stands in no tier: %s.\n", apart ? "" : "\n", t->nodes[i].id, left_out_because(&t->nodes[i]));
+                (void) printf("%sNode %d stands in no tier: %s.\n", apart ? "" : "\n", t->nodes[i].id,
+                              left_out_because(&t->nodes[i]));
                 apart = true;
         }
         return print_ranges(t, colour);

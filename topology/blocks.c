@@ -151,7 +151,8 @@ int blocks_read(const struct machine *m, const struct topology *t, struct range_
                         shared = shared || blocks.items[next].node != block->node;
                 if (__builtin_mul_overflow(block->index + 1, size, &end) || end == 0)
                         return machine_fail(m, -EBADMSG, MEMORY_DIRECTORY,
-                                            "block %#" PRIx64 " of %#" PRIx64 " bytes lies beyond all addresses", block->index, size);
+                                            "block %#" PRIx64 " of %#" PRIx64 " bytes lies beyond all addresses", block->index,
+                                            size);
                 if (shared)
                         continue;
                 r = range_list_add(&lists[block->node], end - size, end);

@@ -32,8 +32,8 @@ int hmat_read(const struct machine *m, const struct topology *t, unsigned class,
                         int r;
 
                         *figures[k].value = 0;
-                        r = path_format(path, sizeof(path), NODE_DIRECTORY "/node%d/access%u/initiators/%s", t->nodes[i].id, class,
-                                        figures[k].name);
+                        r = path_format(path, sizeof(path), NODE_DIRECTORY "/node%d/access%u/initiators/%s", t->nodes[i].id,
+                                        class, figures[k].name);
                         if (r < 0)
                                 return r;
                         r = file_read_u64(m->root, path, &v);
@@ -51,7 +51,8 @@ int hmat_read(const struct machine *m, const struct topology *t, unsigned class,
 
 /* Read and write together; one of them unknown counts as the other. 0: unknown. */
 static uint64_t both(uint64_t reading, uint64_t writing) {
-        return MIN(reading ? reading : writing, (uint64_t) FIGURE_MAX) + MIN(writing ? writing : reading, (uint64_t) FIGURE_MAX);
+        return MIN(reading ? reading : writing, (uint64_t) FIGURE_MAX) +
+               MIN(writing ? writing : reading, (uint64_t) FIGURE_MAX);
 }
 
 static uint64_t latency(const struct perf *p) {

@@ -22,7 +22,7 @@ int hmat_read(const struct machine *m, const struct topology *t, unsigned class,
  * of one chunk of 128 share a tier, as in the kernel; so do nodes within a tenth of the tier's fastest: the kernel's chunk is a
  * tenth about DRAM, but of a fixed width, and would part two like expanders far below it.
  *
- * DRAM is the first node of `local` memory that has figures, as in the kernel, or else the first node that has. A figure counts (latency, or
- * bandwidth) if every node that takes part has it. Returns 0, or RANK_UNRANKED when neither does.
+ * DRAM is the first node of `local` memory that has figures, as in the kernel, or else the first node that has. A figure counts
+ * (latency, or bandwidth) if every node that takes part has it. Returns 0, or RANK_UNRANKED when neither does.
  */
 int hmat_keys(const struct topology *t, const bool *part, const bool *local, const struct perf *perf, uint64_t *keys);

@@ -112,8 +112,8 @@ static int load(hwloc_topology_t *ret) {
                 return errno == ENOMEM ? -ENOMEM : 0;
         }
         /*
-         * Nodes that a cpuset cgroup hides are nodes all the same. Only NUMA nodes are wanted, so nothing else is kept; and the x86
-         * component would move this thread from CPU to CPU to ask each, which the kernel's files make needless.
+         * Nodes that a cpuset cgroup hides are nodes all the same. Only NUMA nodes are wanted, so nothing else is kept; and the
+         * x86 component would move this thread from CPU to CPU to ask each, which the kernel's files make needless.
          */
         (void) hwloc_topology_set_flags(h, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
         (void) hwloc_topology_set_all_types_filter(h, HWLOC_TYPE_FILTER_KEEP_NONE);

@@ -13,11 +13,11 @@ struct hwloc_facts {
 };
 
 /*
- * Asks hwloc about t's nodes; facts by index. A machine that hwloc cannot load, or a node it does not know, leaves nothing known: it
- * is one source among several. 0 or -ENOMEM.
+ * Asks hwloc about t's nodes; facts by index. A machine that hwloc cannot load, or a node it does not know, leaves nothing
+ * known: it is one source among several. 0 or -ENOMEM.
  *
- * With m->root_path the environment tells hwloc where to look (HWLOC_FSROOT is the only way), for the time of the call. That is not
- * safe while another thread reads or writes the environment; a live daemon reads the live system and takes the other path.
+ * With m->root_path the environment tells hwloc where to look (HWLOC_FSROOT is the only way), for the time of the call. That is
+ * not safe while another thread reads or writes the environment; a live daemon reads the live system and takes the other path.
  */
 int hwloc_read(const struct machine *m, const struct topology *t, struct hwloc_facts *facts);
 

@@ -13,7 +13,7 @@ struct iomem {
         struct range_list gpu;          /* "System RAM (NVIDIA)": a GPU's own memory as a node */
 };
 
-/* Without CAP_SYS_ADMIN every address reads as zero; some systems hide the file. Then nothing is known, and that is no error. */
+/* Without CAP_SYS_ADMIN every address reads as zero; some systems hide the file. Nothing is known then, and it is no error. */
 #define IOMEM_UNREADABLE 1
 
 void iomem_done(struct iomem *iomem);

@@ -41,7 +41,8 @@ int memtiers_read(const struct machine *m, const struct topology *t, uint64_t *k
                         if (i < 0)
                                 continue;
                         if (keys[i] != RANK_NO_KEY)
-                                return machine_fail(m, -EBADMSG, path, "node %d is in memory_tier%" PRIu64 " as well", id, keys[i]);
+                                return machine_fail(m, -EBADMSG, path, "node %d is in memory_tier%" PRIu64 " as well", id,
+                                                    keys[i]);
                         keys[i] = tiers[k];
                 }
         }

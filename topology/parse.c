@@ -41,7 +41,8 @@ int parse_node_memtotal(const char *text, int nid, uint64_t *ret_bytes) {
                         continue;
                 p += n;
                 skip_blanks(&p);
-                if (take_u64(&p, &kib) < 0 || strncmp(p, " kB", 3) != 0 || (p[3] != '\n' && p[3] != '\0') || kib > UINT64_MAX / 1024)
+                if (take_u64(&p, &kib) < 0 || strncmp(p, " kB", 3) != 0 || (p[3] != '\n' && p[3] != '\0') ||
+                    kib > UINT64_MAX / 1024)
                         return -EBADMSG;
                 *ret_bytes = kib * 1024;
                 return 0;

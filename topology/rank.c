@@ -73,9 +73,10 @@ int rank_by_config(struct topology *t, const bool *has_memory, const struct tier
 
                         if (i < 0)
                                 return diag_set(reterr, -EINVAL,
-                                                "tiers: the configuration names node %d, which this machine does not have online", id);
+                                                "tiers: the configuration names node %d, which is not online here", id);
                         if (!has_memory[i])
-                                return diag_set(reterr, -EINVAL, "tiers: the configuration names node %d, which has no memory", id);
+                                return diag_set(reterr, -EINVAL, "tiers: the configuration names node %d, which has no memory",
+                                                id);
                         if (ranks[i] >= 0)
                                 return diag_set(reterr, -EINVAL, "tiers: the configuration names node %d twice", id);
                         ranks[i] = (int) tier;
@@ -116,7 +117,8 @@ void rank_mark_local(const struct topology *t, const bool *part, bool *local) {
         }
 }
 
-void rank_keys_by_kind(const struct topology *t, const bool *part, const bool *local, const enum node_kind *kinds, uint64_t *keys) {
+void rank_keys_by_kind(const struct topology *t, const bool *part, const bool *local, const enum node_kind *kinds,
+                       uint64_t *keys) {
         static const uint64_t ranks[_NODE_KIND_MAX] = {
                 [NODE_UNKNOWN] = RANK_NO_KEY,
                 [NODE_HBM] = 0,

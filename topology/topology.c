@@ -56,8 +56,8 @@ static int reading_init(struct reading *r, size_t n) {
         r->local = calloc(n, sizeof(*r->local));
         r->kinds = calloc(n, sizeof(*r->kinds));
         r->keys = calloc(n, sizeof(*r->keys));
-        if (!r->blocks || !r->facts || !r->attributes || !r->access1 || !r->access0 || !r->has_memory || !r->part || !r->local ||
-            !r->kinds || !r->keys)
+        if (!r->blocks || !r->facts || !r->attributes || !r->access1 || !r->access0 || !r->has_memory || !r->part ||
+            !r->local || !r->kinds || !r->keys)
                 return -ENOMEM;
         return 0;
 }
@@ -148,7 +148,8 @@ static int rank_automatically(const struct machine *m, struct topology *t, struc
                 /* One name for all tells nothing of their order; only names that differ rank. */
                 t->rank_source = RANK_HWLOC;
                 for (size_t i = 0; i < t->n_nodes; i++)
-                        reading->keys[i] = reading->facts[i].memory_tier < 0 ? RANK_NO_KEY : (uint64_t) reading->facts[i].memory_tier;
+                        reading->keys[i] =
+                                reading->facts[i].memory_tier < 0 ? RANK_NO_KEY : (uint64_t) reading->facts[i].memory_tier;
                 if (rank_keys_suffice(t, reading->part, reading->keys, true))
                         return rank_assign(t, reading->part, reading->keys);
                 rank_keys_by_kind(t, reading->part, reading->local, reading->kinds, reading->keys);

@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Numbers, sizes, durations and percentages: outputs only on success, and what was parsed can be shown. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        static int (*const parsers[])(const char *text, uint64_t *ret) = { parse_u64, parse_hex_u64, parse_size, parse_duration };
+        static int (*const parsers[])(const char *text, uint64_t *ret) = { parse_u64, parse_hex_u64, parse_size,
+                                                                           parse_duration };
         char text[256], shown[FORMAT_MAX];
         uint32_t bp = 4711;
         int n = 4711;

@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 /*
- * Captures of other projects, which are not ours to publish: read where they lie beside the checkout, skipped where not. Those of our own are
- * compared with goldens (tests/golden-check).
+ * Captures of other projects, which are not ours to publish: read where they lie beside the checkout, skipped where not. Those
+ * of our own are compared with goldens (tests/golden-check).
  */
 #define CAPTURES "../shared/machines"
 

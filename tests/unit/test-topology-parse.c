@@ -238,8 +238,10 @@ static void test_names(void **state) {
         assert_int_equal(hwloc_subtype_kind("GPUMemory"), NODE_GPU);
         assert_int_equal(hwloc_subtype_kind("SPM"), NODE_UNKNOWN);
 
-        assert_int_equal(kinds_of_dax_link("../../../devices/platform/ACPI0017:00/root0/decoder0.0/region0/dax_region0/dax0.0"), NODE_CXL);
-        assert_int_equal(kinds_of_dax_link("../../../devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0012:00/ndbus0/region1/dax1.0/dax1.0"), NODE_PMEM);
+        assert_int_equal(kinds_of_dax_link("../../../devices/platform/ACPI0017:00/root0/decoder0.0/region0/dax_region0/dax0.0"),
+                         NODE_CXL);
+        assert_int_equal(kinds_of_dax_link("../../../devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0012:00/ndbus0/region1/dax1.0/dax1.0"),
+                         NODE_PMEM);
         assert_int_equal(kinds_of_dax_link("../../../devices/platform/hmem.0/dax2.0"), NODE_UNKNOWN);
 }
 

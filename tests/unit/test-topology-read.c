@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/file.h"
-#include "tests/support/tree.h"
+#include "tests/support/made-up.h"
 #include "topology/topology.h"
 
 #include <setjmp.h>
@@ -10,69 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#define NODE "sys/devices/system/node"
-#define MEMORY "sys/devices/system/memory"
-#define MIB (UINT64_C(1) << 20)
-
-/* Blocks of 128 MiB, and the lists that the kernel keeps beside the nodes. */
-static void put_lists(const struct tree *t, const char *online, const char *has_memory) {
-        tree_put(t, NODE "/possible", "0-7\n");
-        tree_put(t, NODE "/online", "%s\n", online);
-        tree_put(t, NODE "/has_memory", "%s\n", has_memory);
-        tree_put(t, MEMORY "/block_size_bytes", "8000000\n");
-}
-
-static void put_node(const struct tree *t, int id, const char *cpus, unsigned mib, const char *distances) {
-        char path[PATH_SIZE];
-
-        (void) snprintf(path, sizeof(path), NODE "/node%d/cpulist", id);
-        tree_put(t, path, "%s\n", cpus);
-        (void) snprintf(path, sizeof(path), NODE "/node%d/meminfo", id);
-        tree_put(t, path, "\nNode %d MemTotal:       %u kB\nNode %d MemFree:        0 kB\n", id, mib * 1024, id);
-        (void) snprintf(path, sizeof(path), NODE "/node%d/distance", id);
-        tree_put(t, path, "%s\n", distances);
-}
-
-static void put_block(const struct tree *t, int node, unsigned index, const char *state) {
-        char path[PATH_SIZE], target[PATH_SIZE];
-
-        (void) snprintf(path, sizeof(path), MEMORY "/memory%u/phys_index", index);
-        tree_put(t, path, "%08x\n", index);
-        (void) snprintf(path, sizeof(path), MEMORY "/memory%u/state", index);
-        tree_put(t, path, "%s\n", state);
-        (void) snprintf(path, sizeof(path), NODE "/node%d/memory%u", node, index);
-        (void) snprintf(target, sizeof(target), "../../memory/memory%u", index);
-        tree_link(t, path, target);
-}
-
-static void put_performance(const struct tree *t, int id, unsigned class, unsigned latency, unsigned bandwidth) {
-        static const char *const names[] = { "read_latency", "write_latency", "read_bandwidth", "write_bandwidth" };
-        char path[PATH_SIZE];
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                (void) snprintf(path, sizeof(path), NODE "/node%d/access%u/initiators/%s", id, class, names[i]);
-                tree_put(t, path, "%u\n", i < 2 ? latency : bandwidth);
-        }
-}
-
-static void put_memory_tier(const struct tree *t, unsigned id, const char *nodes) {
-        char path[PATH_SIZE];
-
-        (void) snprintf(path, sizeof(path), "sys/devices/virtual/memory_tiering/memory_tier%u/nodelist", id);
-        tree_put(t, path, "%s\n", nodes);
-}
-
-/* Node 0 with CPUs, blocks 0 to 3; node 1 without, blocks 8 to 11. */
-static void put_two_nodes(const struct tree *t) {
-        put_lists(t, "0-1", "0-1");
-        put_node(t, 0, "0-1", 500, "10 20");
-        put_node(t, 1, "", 480, "20 10");
-        for (unsigned i = 0; i < 4; i++) {
-                put_block(t, 0, i, "online");
-                put_block(t, 1, 8 + i, "online");
-        }
-}
 
 static struct topology *read_tree(const struct tree *t, const struct tier_list *tiers) {
         struct topology *topology = NULL;
@@ -98,9 +35,10 @@ static void assert_node(const struct topology *t, int id, int tier, enum node_ki
         const struct node *node = topology_node(t, id);
 
         assert_non_null(node);
-        if (node->tier != tier || node->kind != kind || strcmp(ids(&node->upper), upper) != 0 || strcmp(ids(&node->lower), lower) != 0)
-                fail_msg("node %d: tier %d, %s, upper %s, lower %s", id, node->tier, node_kind_to_string(node->kind), ids(&node->upper),
-                         ids(&node->lower));
+        if (node->tier != tier || node->kind != kind || strcmp(ids(&node->upper), upper) != 0 ||
+            strcmp(ids(&node->lower), lower) != 0)
+                fail_msg("node %d: tier %d, %s, upper %s, lower %s", id, node->tier, node_kind_to_string(node->kind),
+                         ids(&node->upper), ids(&node->lower));
 }
 
 static void assert_ranges(const struct topology *t, int id, size_t n, const struct mem_range *ranges) {
@@ -342,7 +280,8 @@ static void test_gpu_is_left_alone(void **state) {
         put_node(tree, 0, "0", 512, "10 20 40");
         put_node(tree, 1, "", 512, "20 10 40");
         put_node(tree, 2, "", 512, "40 40 10");
-        tree_put(tree, "proc/driver/nvidia/gpus/0009:01:00.0/numa_status", "Node:                2\nStatus:              online\n");
+        tree_put(tree, "proc/driver/nvidia/gpus/0009:01:00.0/numa_status",
+                 "Node:                2\nStatus:              online\n");
         put_memory_tier(tree, 4, "0-1");
         put_memory_tier(tree, 3, "2");
         t = read_tree(tree, NULL);
@@ -372,7 +311,8 @@ static void test_dax_kinds(void **state) {
         put_node(tree, 2, "", 512, "20 20 10");
         tree_put(tree, "sys/devices/platform/ACPI0017:00/root0/decoder0.0/region0/dax_region0/dax0.0/target_node", "1\n");
         tree_put(tree, "sys/devices/LNXSYSTM:00/ACPI0012:00/ndbus0/region1/dax1.0/dax1.0/target_node", "2\n");
-        tree_link(tree, "sys/bus/dax/devices/dax0.0", "../../../devices/platform/ACPI0017:00/root0/decoder0.0/region0/dax_region0/dax0.0");
+        tree_link(tree, "sys/bus/dax/devices/dax0.0",
+                  "../../../devices/platform/ACPI0017:00/root0/decoder0.0/region0/dax_region0/dax0.0");
         tree_link(tree, "sys/bus/dax/devices/dax1.0", "../../../devices/LNXSYSTM:00/ACPI0012:00/ndbus0/region1/dax1.0/dax1.0");
         t = read_tree(tree, NULL);
         assert_node(t, 1, 1, NODE_CXL, "0", "");
@@ -493,7 +433,8 @@ static void test_garbage_names_the_path(void **state) {
                 put_two_nodes(tree);
                 tree_put(tree, cases[i].path, "%s", cases[i].text);
                 (void) snprintf(full, sizeof(full), "%s/%s: ", tree->path, cases[i].path);
-                if (topology_read(tree->root, tree->path, NULL, &t, &d) != -EBADMSG || t || d.error != -EBADMSG || !strstr(d.text, full))
+                if (topology_read(tree->root, tree->path, NULL, &t, &d) != -EBADMSG || t || d.error != -EBADMSG ||
+                    !strstr(d.text, full))
                         fail_msg("%s: %d, %s", cases[i].path, d.error, d.text);
         }
 
