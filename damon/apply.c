@@ -121,7 +121,10 @@ int kdamond_read_pid(int root, int slot, int *ret_pid) {
 }
 
 int damon_read_exclusive(int root, char *buf, size_t size) {
-        static const char *const modules[] = { "damon_stat", "damon_reclaim", "damon_lru_sort" };
+        /* All callers of damon_start(…, exclusive) that can be switched: mm/damon/ and samples/damon/. */
+        static const char *const modules[] = {
+                "damon_stat", "damon_reclaim", "damon_lru_sort", "damon_sample_mtier", "damon_sample_prcl", "damon_sample_wsse",
+        };
         size_t len = 0;
         int n = 0;
 
@@ -129,10 +132,17 @@ int damon_read_exclusive(int root, char *buf, size_t size) {
                 buf[0] = '\0';
         for (size_t i = 0; i < ELEMENTSOF(modules); i++) {
                 char path[PATH_SIZE], value[16];
-                int written;
+                int r, written;
 
-                if (path_format(path, sizeof(path), "sys/module/%s/parameters/enabled", modules[i]) < 0 ||
-                    file_read_line(root, path, value, sizeof(value)) < 0 || value[0] != 'Y')
+                r = path_format(path, sizeof(path), "sys/module/%s/parameters/enabled", modules[i]);
+                if (r >= 0)
+                        r = file_read_line(root, path, value, sizeof(value));
+                /* Not built in, or a module not loaded. */
+                if (r == -ENOENT)
+                        continue;
+                if (r < 0)
+                        return r;
+                if (value[0] != 'Y')
                         continue;
                 n++;
                 written = snprintf(buf + len, size - len, "%s%s", len > 0 ? ", " : "", modules[i]);

@@ -54,8 +54,9 @@ int damon_read_owners(int root, struct diag *reterr);
 int damon_claim(int root, const struct slot_map *m, struct diag *reterr);
 
 /*
- * The comma-separated names of the kernel's own DAMON modules (damon_stat, damon_reclaim, damon_lru_sort) that are enabled, in
- * buf. While one of them runs, no kdamond of the sysfs interface starts: "on" answers EBUSY. Returns their number; only reads.
+ * The comma-separated names of the kernel's own DAMON modules (damon_stat, damon_reclaim, and the like) that are enabled, in
+ * buf. While one of them runs, no kdamond of the sysfs interface starts: "on" answers EBUSY. Returns their number, or the
+ * errno of the first that cannot be read (they are root's). Only reads.
  */
 int damon_read_exclusive(int root, char *buf, size_t size);
 

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/file.h"
+#include "damon/apply.h"
+#include "damon/capability.h"
+#include "tierctl/doctor.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Each look names what it read; sources for the kernel's behaviour: docs/kernels.md. */
+
+struct patient {
+        int root;
+        struct checkup *c;
+        const struct topology *topology; /* NULL: it could not be read */
+        struct capability capability;    /* by release */
+        bool release_known;
+};
+
+static bool not_permitted(int r) {
+        return r == -EACCES || r == -EPERM;
+}
+
+/* A look that failed: not being allowed to is unknown, and so is anything else that is not an answer. */
+static void cannot_tell(struct check *k, const char *path, int r) {
+        k->state = CHECK_UNKNOWN;
+        check_summary(k, "/%s: cannot read: %s", path, strerror(-r));
+        if (not_permitted(r))
+                check_action(k, "Run tierctl doctor as root: only root may read this file.");
+}
+
+static void look_at_kernel(struct patient *p) {
+        char release[sizeof(p->capability.release)];
+        struct check *k = checkup_add(p->c, "kernel", CHECK_OK);
+        struct diag d = {};
+        int r;
+
+        r = capability_read_release(p->root, release, sizeof(release), &d);
+        if (r >= 0)
+                r = capability_from_release(release, &p->capability, &d);
+        if (r < 0) {
+                k->state = CHECK_UNKNOWN;
+                check_summary(k, "the release is not known");
+                check_meaning(k, "%s", d.text);
+                return;
+        }
+        p->release_known = true;
+        if (!p->capability.migrate) {
+                k->state = CHECK_PROBLEM;
+                check_summary(k, "Linux %s cannot move memory between nodes by DAMON", release);
+                check_meaning(
+                        k, "The actions migrate_hot and migrate_cold came with Linux 6.11. (This goes by the release: a kernel "
+                           "with the patches that tierd carries for older ones is able to.)");
+                check_action(k, "Boot Linux 6.12 or later.");
+                return;
+        }
+        check_summary(k, "Linux %s moves memory between nodes by DAMON", release);
+}
+
+static void look_at_tuners(struct patient *p) {
+        struct check *k;
+
+        if (!p->release_known || !p->capability.migrate)
+                return;
+        k = checkup_add(p->c, "tuners", CHECK_OK);
+        check_summary(k, "tierd can steer by: direct%s%s", p->capability.user_goals ? ", feedback" : "",
+                      p->capability.node_goals ? ", kernel" : "");
+        if (!p->capability.node_goals) {
+                k->state = CHECK_INFO;
+                check_meaning(k, "`tuner: kernel` needs the kernel's goals for a node's free and used memory (Linux 6.16).");
+        }
+}
+
+/* Returns whether the interface is there. */
+static bool look_at_damon(struct patient *p) {
+        struct check *k = checkup_add(p->c, "damon", CHECK_OK), *owners;
+        struct diag d = {};
+        int r, tierd;
+
+        r = damon_read_owners(p->root, &d);
+        if (r == -ENOENT) {
+                k->state = CHECK_PROBLEM;
+                check_summary(k, "the kernel has no DAMON interface below /sys/kernel/mm/damon/admin");
+                check_meaning(
+                        k, "tierd sees and moves memory through DAMON. Stock kernels of Debian 12 and Ubuntu 24.04 are built "
+                           "without it; those of Debian 13, Fedora, CentOS Stream, Amazon Linux and Oracle have it.");
+                check_action(k, "Boot a kernel built with CONFIG_DAMON, CONFIG_DAMON_PADDR and CONFIG_DAMON_SYSFS.");
+                return false;
+        }
+        if (r < 0) {
+                cannot_tell(k, DAMON_ADMIN "/nr_kdamonds", r);
+                return true;
+        }
+        check_summary(k, "the DAMON interface is there");
+
+        owners = checkup_add(p->c, "owners", CHECK_OK);
+        if (r == 0) {
+                check_summary(owners, "no other program holds DAMON");
+                return true;
+        }
+        tierd = file_exists(p->root, "run/tierd/state");
+        if (tierd > 0) {
+                owners->state = CHECK_INFO;
+                check_summary(owners, "%d kdamond slot%s held, most likely by tierd itself (/run/tierd/state is there)", r,
+                              r == 1 ? " is" : "s are");
+                return true;
+        }
+        owners->state = CHECK_PROBLEM;
+        check_summary(owners, "another program holds DAMON: nr_kdamonds is %d", r);
+        check_meaning(owners, "tierd refuses to start beside it: changing the number of kdamonds would throw its work away.");
+        check_action(owners, "%s", d.text);
+        return true;
+}
+
+/* DAMON_RECLAIM and its like need physical address monitoring, so where they are built in, it is. */
+static void look_at_paddr(struct patient *p) {
+        static const char *const modules[] = { "damon_reclaim", "damon_lru_sort", "damon_stat" };
+        struct check *k = checkup_add(p->c, "paddr", CHECK_OK);
+        char path[PATH_SIZE], text[64];
+
+        /* Where someone has staged a context, it names them. */
+        if (file_read(p->root, DAMON_ADMIN "/0/contexts/0/avail_operations", text, sizeof(text)) >= 0 &&
+            strstr(text, "paddr\n")) {
+                check_summary(k, "DAMON monitors physical addresses");
+                return;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(modules); i++)
+                if (path_format(path, sizeof(path), "sys/module/%s", modules[i]) >= 0 && file_exists(p->root, path) > 0) {
+                        check_summary(k, "DAMON monitors physical addresses");
+                        return;
+                }
+        k->state = CHECK_INFO;
+        check_summary(k, "physical address monitoring cannot be told without starting it");
+        check_meaning(
+                k,
+                "It is there when the kernel is built with CONFIG_DAMON_PADDR. tierd finds out when it starts, and says so.");
+}
+
+static void look_at_modules(struct patient *p) {
+        struct check *k = checkup_add(p->c, "exclusive-modules", CHECK_OK);
+        char names[128];
+        int n;
+
+        n = damon_read_exclusive(p->root, names, sizeof(names));
+        if (n < 0) {
+                cannot_tell(k, "sys/module/damon_*/parameters/enabled", n);
+                return;
+        }
+        if (n == 0) {
+                check_summary(k, "none of the kernel's own DAMON modules runs");
+                return;
+        }
+        k->state = CHECK_WARNING;
+        check_summary(k, "enabled: %s", names);
+        check_meaning(k, "While one of these runs, the kernel refuses every other kdamond. tierd stops them when it starts and "
+                         "puts them "
+                         "back when it ends; with `exclusive_modules: refuse` it does not start.");
+        check_action(k, "Nothing, or switch it off for good on the kernel command line (such as damon_stat.enabled=N).");
+}
+
+static size_t count_cpu_nodes(const struct topology *t) {
+        size_t n = 0;
+
+        for (size_t i = 0; t && i < t->n_nodes; i++)
+                n += !idset_is_empty(&t->nodes[i].cpus);
+        return n;
+}
+
+static void look_at_balancing(struct patient *p) {
+        static const char path[] = "proc/sys/kernel/numa_balancing";
+        struct check *k = checkup_add(p->c, "numa-balancing", CHECK_OK);
+        uint64_t mode;
+        int r;
+
+        r = file_read_u64(p->root, path, &mode);
+        if (r == -ENOENT || (r >= 0 && mode == 0)) {
+                check_summary(k, r < 0 ? "the kernel has no NUMA balancing" : "NUMA balancing is off");
+                return;
+        }
+        if (r < 0) {
+                cannot_tell(k, path, r);
+                return;
+        }
+        check_summary(k, "NUMA balancing is on (mode %llu)", (unsigned long long) mode);
+        if ((mode & 2) != 0 || count_cpu_nodes(p->topology) > 1) {
+                k->state = CHECK_WARNING;
+                check_meaning(
+                        k,
+                        "It moves hot pages too, and before DAMON sees them: two movers work against each other. Where CPUs "
+                        "sit on "
+                        "several nodes tierd leaves it on by itself, because there it also brings pages to their own socket.");
+                check_action(k, "Set `numa_balancing: off` in tierd.yaml if promotion between tiers matters more here.");
+        } else {
+                k->state = CHECK_INFO;
+                check_meaning(k, "tierd switches it off while it runs, unless told `numa_balancing: keep`, and puts it back at "
+                                 "its end.");
+        }
+}
+
+static void look_at_demotion(struct patient *p) {
+        static const char path[] = "sys/kernel/mm/numa/demotion_enabled";
+        struct check *k = checkup_add(p->c, "reclaim-demotion", CHECK_OK);
+        char value[16];
+        int r;
+
+        r = file_read_line(p->root, path, value, sizeof(value));
+        if (r == -ENOENT) {
+                check_summary(k, "reclaim cannot demote on this kernel");
+                return;
+        }
+        if (r < 0) {
+                cannot_tell(k, path, r);
+                return;
+        }
+        if (strcmp(value, "true") == 0) {
+                check_summary(k, "reclaim demotes before it swaps");
+                check_meaning(k, "A fast backup beside tierd, for allocation bursts.");
+        } else {
+                k->state = CHECK_INFO;
+                check_summary(k, "reclaim swaps or drops pages instead of demoting them");
+                check_meaning(
+                        k, "When memory fills faster than tierd demotes, pages leave memory although a lower tier has room.");
+                check_action(k, "`reclaim_demotion: on` in tierd.yaml makes reclaim demote as well.");
+        }
+}
+
+static void look_at_tiers(struct patient *p, int topology_error, const char *why) {
+        struct check *k = checkup_add(p->c, "tiers", CHECK_OK);
+
+        if (!p->topology) {
+                k->state = not_permitted(topology_error) ? CHECK_UNKNOWN : CHECK_PROBLEM;
+                check_summary(k, "the memory nodes cannot be read");
+                check_meaning(k, "%s", why);
+                return;
+        }
+        if (p->topology->n_tiers < 2) {
+                k->state = CHECK_WARNING;
+                check_summary(k, "all memory is of one tier: there is nothing to manage");
+                check_meaning(k, "tierd starts, finds no node below or above another one, and waits for such a node to come.");
+                check_action(
+                        k, "If that is not what this machine is, say what it is with `tiers:` in tierd.yaml; tierctl topology "
+                           "shows the nodes.");
+                return;
+        }
+        check_summary(k, "%zu tiers, ranked by %s", p->topology->n_tiers, rank_source_to_string(p->topology->rank_source));
+        if (p->topology->rank_source == RANK_DISTANCE) {
+                k->state = CHECK_INFO;
+                check_meaning(
+                        k, "The firmware describes no performance (HMAT), so nodes are ranked by having CPUs and by distance.");
+                check_action(k, "Compare with tierctl topology; `tiers:` in tierd.yaml overrides it.");
+        }
+}
+
+/* Memory blocks of the node that are there and not in use. */
+static int count_offline(int root, int nid, size_t *ret_offline, size_t *ret_all) {
+        _cleanup_free_ uint64_t *blocks = NULL;
+        char path[PATH_SIZE], state[32];
+        size_t n, offline = 0;
+        int r;
+
+        r = path_format(path, sizeof(path), "sys/devices/system/node/node%d", nid);
+        if (r >= 0)
+                r = dir_read_numbers(root, path, "memory", &blocks, &n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                r = path_format(path, sizeof(path), "sys/devices/system/memory/memory%llu/state",
+                                (unsigned long long) blocks[i]);
+                if (r >= 0)
+                        r = file_read_line(root, path, state, sizeof(state));
+                if (r >= 0 && strcmp(state, "offline") == 0)
+                        offline++;
+        }
+        *ret_offline = offline;
+        *ret_all = n;
+        return 0;
+}
+
+static void look_at_blocks(struct patient *p) {
+        size_t nodes = 0;
+
+        for (size_t i = 0; p->topology && i < p->topology->n_nodes; i++) {
+                size_t offline, all;
+                struct check *k;
+                int nid = p->topology->nodes[i].id;
+
+                if (count_offline(p->root, nid, &offline, &all) < 0 || offline == 0)
+                        continue;
+                nodes++;
+                k = checkup_add(p->c, "offline-memory", CHECK_WARNING);
+                check_summary(k, "node %d: %zu of %zu memory blocks are offline", nid, offline, all);
+                check_meaning(k, "The kernel does not use them, so neither does tierd.");
+                check_action(k, "Online them with daxctl online-memory, or by writing online_movable to "
+                                "/sys/devices/system/memory/memoryN/state.");
+        }
+        if (nodes == 0 && p->topology)
+                check_summary(checkup_add(p->c, "offline-memory", CHECK_OK), "no node has memory that is offline");
+}
+
+static void look_at_thp(struct patient *p) {
+        char text[128], mode[32] = "";
+        const char *open, *close;
+        struct check *k;
+
+        if (file_read_line(p->root, "sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text)) < 0)
+                return;
+        open = strchr(text, '[');
+        close = open ? strchr(open, ']') : NULL;
+        if (!close || (size_t) (close - open) >= sizeof(mode))
+                return;
+        memcpy(mode, open + 1, (size_t) (close - open) - 1);
+        k = checkup_add(p->c, "huge-pages", CHECK_OK);
+        check_summary(k, "transparent huge pages: %s", mode);
+        if (strcmp(mode, "never") != 0)
+                check_meaning(k, "They are moved whole: one hot page keeps its huge page in fast memory.");
+}
+
+/* Faults of the kernel by release, [from, until); until 0: no release is known to be free of it. */
+static const struct {
+        const char *id, *summary, *meaning;
+        unsigned from_major, from_minor, until_major, until_minor;
+} FAULTS[] = {
+        { "kernel-first-window", "schemes start without their quota on this release",
+          "tierd starts them stopped and sets the quota before they may move anything.", 6, 11, 6, 14 },
+        { "kernel-silent-commit", "this release does not tell when new values were refused",
+          "A refused commit ends the kdamond; tierd reads its state back after each and starts it again.", 6, 11, 6, 15 },
+        { "kernel-bad-target", "this release may crash when memory is moved to a node that has just lost its memory",
+          "Fixed by 7e6c313, and in stable updates since. tierd takes a node out of the plan before it leaves.", 6, 11, 7, 2 },
+        { "kernel-goal-node", "this release may crash on a goal for a node that does not exist",
+          "Fixed by 40250b2dded0, and in stable updates since. tierd sets goals for nodes with memory only.", 6, 16, 7, 2 },
+        { "kernel-fallback", "promotion into a nearly full node may count pages as moved that were not",
+          "Fixed by 613c2d5552d2 (2026-08). tierd steers by the nodes' free memory, not by these counts.", 6, 16, 7, 3 },
+        { "kernel-tuned-intervals", "intervals that tune themselves starve schemes with an interval of their own",
+          "tierd lets its schemes follow the aggregation interval, which is not affected.", 6, 15, 0, 0 },
+};
+
+static bool before(const struct capability *c, unsigned major, unsigned minor) {
+        return c->major < major || (c->major == major && c->minor < minor);
+}
+
+static void look_at_faults(struct patient *p) {
+        if (!p->release_known)
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(FAULTS); i++) {
+                struct check *k;
+
+                if (before(&p->capability, FAULTS[i].from_major, FAULTS[i].from_minor) ||
+                    (FAULTS[i].until_major > 0 && !before(&p->capability, FAULTS[i].until_major, FAULTS[i].until_minor)))
+                        continue;
+                k = checkup_add(p->c, FAULTS[i].id, CHECK_INFO);
+                check_summary(k, "%s", FAULTS[i].summary);
+                check_meaning(k, "%s", FAULTS[i].meaning);
+        }
+}
+
+int checkup_make(int root, const char *root_path, struct checkup *c) {
+        _cleanup_topology_ struct topology *t = NULL;
+        struct patient p = { .root = root, .c = c };
+        struct diag d = {};
+        int r;
+
+        r = topology_read(root, root_path, NULL, &t, &d);
+        if (r == -ENOMEM)
+                return r;
+        p.topology = t;
+
+        look_at_kernel(&p);
+        if (look_at_damon(&p)) {
+                look_at_paddr(&p);
+                look_at_modules(&p);
+        }
+        look_at_tiers(&p, r, d.text);
+        look_at_blocks(&p);
+        look_at_tuners(&p);
+        look_at_balancing(&p);
+        look_at_demotion(&p);
+        look_at_thp(&p);
+        look_at_faults(&p);
+        return c->error;
+}
