@@ -16,8 +16,8 @@ const char *tuner_kind_to_string(enum tuner_kind tuner) {
 }
 
 /*
- * The defaults, each with its reason: intervals and regions are those of the kernel's samples/damon/mtier.c and of damo; 5 % free
- * and 96 % used are its author's policy, one point of overlap; 200 MiB/s is small against any expander's bandwidth.
+ * The defaults, each with its reason: intervals and regions are those of the kernel's samples/damon/mtier.c and of damo; 5 %
+ * free and 96 % used are its author's policy, one point of overlap; 200 MiB/s is small against any expander's bandwidth.
  */
 static const struct config defaults = {
         .monitoring = {
@@ -89,7 +89,8 @@ static int read_document(struct reader *in, const struct yaml_value *document) {
         if (!document || yaml_is_null(document))
                 return 0;
         if (document->type != YAML_MAPPING)
-                return source_error(in->source, document->at, in->reterr, "the file holds %s, not keys; write \"key: value\" lines",
+                return source_error(in->source, document->at, in->reterr,
+                                    "the file holds %s, not keys; write \"key: value\" lines",
                                     yaml_type_to_string(document->type));
         r = read_mapping(in, &root_section, NULL, document, in->config);
         if (r < 0)
@@ -114,7 +115,8 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
         int r;
 
         if (len > CONFIG_SIZE_MAX)
-                return diag_set(reterr, -EFBIG, "%s: larger than a configuration may be (%ju bytes, the limit is 1 MiB)", name, (uintmax_t) len);
+                return diag_set(reterr, -EFBIG, "%s: larger than a configuration may be (%ju bytes, the limit is 1 MiB)", name,
+                                (uintmax_t) len);
 
         r = source_open(name, text, len, &source, reterr);
         if (r < 0)

@@ -61,7 +61,8 @@ static int check_monitoring(struct reader *in, const struct yaml_value *mapping,
         /* Kernel, damon_valid_intervals_goal(): such a commit is refused whole. */
         if (m->auto_intervals && (m->sample_us < m->auto_sample_min_us || m->sample_us > m->auto_sample_max_us))
                 return source_error(in->source, where(mapping, "sample", "auto"), in->reterr,
-                                    "sample is where the tuning begins; it must lie between auto.sample_min and auto.sample_max");
+                                    "sample is where the tuning begins; it must lie between auto.sample_min and "
+                                    "auto.sample_max");
         return 0;
 }
 
@@ -90,18 +91,18 @@ static SECTION(weights_section, weight_keys, NULL);
 static const struct key demote_keys[] = {
         { "enabled", read_bool,     DIRECTION(enabled),    .example = "true" },
         { "goal",    read_section,  0,                     .example = "{free: 5%}", .section = &goal_free_section },
-        { "quota",   read_section,  0,                     .example = "{bytes: 200MiB, interval: 1s}", .section = &quota_section },
+        { "quota",   read_section,  0,                     .example = "{bytes: 200MiB}", .section = &quota_section },
         { "min_age", read_duration, DIRECTION(min_age_us), .example = "30s", .max = AGE_MAX_US },
-        { "weights", read_section,  0,                     .example = "{frequency: 100, age: 100}", .section = &weights_section },
+        { "weights", read_section,  0,                     .example = "{age: 100}", .section = &weights_section },
 };
 SECTION(demote_section, demote_keys, NULL);
 
 static const struct key promote_keys[] = {
         { "enabled",    read_bool,    DIRECTION(enabled),       .example = "true" },
         { "goal",       read_section, 0,                        .example = "{used: 96%}", .section = &goal_used_section },
-        { "quota",      read_section, 0,                        .example = "{bytes: 200MiB, interval: 1s}", .section = &quota_section },
+        { "quota",      read_section, 0,                        .example = "{bytes: 200MiB}", .section = &quota_section },
         { "min_access", read_percent, DIRECTION(min_access_bp), .example = "5%" },
-        { "weights",    read_section, 0,                        .example = "{frequency: 100, age: 100}", .section = &weights_section },
+        { "weights",    read_section, 0,                        .example = "{age: 100}", .section = &weights_section },
 };
 SECTION(promote_section, promote_keys, NULL);
 
@@ -131,7 +132,9 @@ static int read_auto(struct reader *in, const struct entry *e, void *target) {
         if (yaml_is_null(e->value))
                 return entry_expect(in, e, YAML_TEXT, "off");
         if (e->value->type == YAML_TEXT)
-                return entry_error(in, e, "\"auto\" cannot be \"%s\"; write off, or {access: 4%%, aggregations: 3, sample_min: 5ms, sample_max: 10s}",
+                return entry_error(in, e,
+                                   "\"auto\" cannot be \"%s\"; write off, or {access: 4%%, aggregations: 3, sample_min: 5ms, "
+                                   "sample_max: 10s}",
                                    source_quote(e->value->text, quote));
         if (e->value->type != YAML_MAPPING)
                 return entry_expect(in, e, YAML_MAPPING, "off or keys of its own");
@@ -143,7 +146,7 @@ static const struct key monitoring_keys[] = {
         { "sample",    read_duration, MONITORING(sample_us),    .example = "5ms",   .min = 1, .max = INTERVAL_MAX_US },
         { "aggregate", read_duration, MONITORING(aggregate_us), .example = "100ms", .min = 1, .max = INTERVAL_MAX_US },
         { "update",    read_duration, MONITORING(update_us),    .example = "1s",    .min = 1, .max = INTERVAL_MAX_US },
-        { "regions",   read_section,  0,                        .example = "{min: 10, max: 1000}", .section = &regions_section },
+        { "regions",   read_section,  0,                        .example = "{max: 1000}", .section = &regions_section },
         { "auto",      read_auto,     0,                        .example = "off",   .section = &auto_section },
 };
 static SECTION(monitoring_section, monitoring_keys, check_monitoring);
@@ -176,7 +179,7 @@ static SECTION(telemetry_section, telemetry_keys, NULL);
 
 static const struct key root_keys[] = {
         { "tiers",      read_tiers,    CONFIG(tiers),      .example = "auto" },
-        { "monitoring", read_section,  CONFIG(monitoring), .example = "{sample: 5ms, aggregate: 100ms}", .section = &monitoring_section },
+        { "monitoring", read_section,  CONFIG(monitoring), .example = "{sample: 5ms}", .section = &monitoring_section },
         { "demote",     read_section,  CONFIG(demote),     .example = "{goal: {free: 5%}}", .section = &demote_section },
         { "promote",    read_section,  CONFIG(promote),    .example = "{goal: {used: 96%}}", .section = &promote_section },
         { "exclude",    read_excludes, 0,                  .example = "[{type: hugepage}]" },

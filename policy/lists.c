@@ -22,12 +22,15 @@ int read_tiers(struct reader *in, const struct entry *e, void *target) {
                 return 0;
         }
         if (e->value->type == YAML_TEXT && !yaml_is_null(e->value))
-                return entry_error(in, e, "\"tiers\" cannot be \"%s\"; write auto, or the nodes, fastest first, such as [[0, 1], [2]]",
+                return entry_error(in, e,
+                                   "\"tiers\" cannot be \"%s\"; write auto, or the nodes, fastest first, such as [[0, 1], [2]]",
                                    source_quote(e->value->text, quote));
         if (e->value->type != YAML_LIST)
-                return entry_expect(in, e, e->value->type == YAML_TEXT ? YAML_TEXT : YAML_LIST, "auto or a list of lists of nodes");
+                return entry_expect(in, e, e->value->type == YAML_TEXT ? YAML_TEXT : YAML_LIST,
+                                    "auto or a list of lists of nodes");
         if (e->value->n_items == 0)
-                return entry_error(in, e, "\"tiers\" names no tier; write auto, or the nodes, fastest first, such as [[0, 1], [2]]");
+                return entry_error(in, e,
+                                   "\"tiers\" names no tier; write auto, or the nodes, fastest first, such as [[0, 1], [2]]");
 
         for (size_t i = 0; i < e->value->n_items; i++) {
                 const struct yaml_value *tier = e->value->items[i];
@@ -37,7 +40,8 @@ int read_tiers(struct reader *in, const struct entry *e, void *target) {
                         return source_error(in->source, tier->at, in->reterr, "a tier is a list of node ids; write [%s]",
                                             yaml_is_null(tier) ? "0" : source_quote(tier->text, quote));
                 if (tier->type != YAML_LIST)
-                        return source_error(in->source, tier->at, in->reterr, "a tier is a list of node ids, not %s; write for example [0, 1]",
+                        return source_error(in->source, tier->at, in->reterr,
+                                            "a tier is a list of node ids, not %s; write for example [0, 1]",
                                             yaml_type_to_string(tier->type));
                 if (tier->n_items == 0)
                         return source_error(in->source, tier->at, in->reterr, "an empty tier; name its nodes, or remove it");
@@ -55,7 +59,8 @@ int read_tiers(struct reader *in, const struct entry *e, void *target) {
                         if (r < 0)
                                 return r;
                         if (idset_has(&all, (unsigned) id))
-                                return source_error(in->source, tier->items[j]->at, in->reterr, "node %d is named already; a node stands in one tier, once", id);
+                                return source_error(in->source, tier->items[j]->at, in->reterr,
+                                                    "node %d is named already; a node stands in one tier, once", id);
                         idset_add(&all, (unsigned) id);
                         idset_add(&list.tiers[list.n_tiers - 1], (unsigned) id);
                 }
@@ -109,7 +114,8 @@ static int read_exclude_cgroup(struct reader *in, const struct entry *e, void *t
         if (r < 0)
                 return r;
         if (!cgroup_path_is_valid(e->value->text))
-                return entry_error(in, e, "\"%s\" is not the path of a cgroup; write it as /proc/PID/cgroup shows it, such as %s",
+                return entry_error(in, e,
+                                   "\"%s\" is not the path of a cgroup; write it as /proc/PID/cgroup shows it, such as %s",
                                    source_quote(e->value->text, quote), e->key->example);
         i->cgroup = strdup(e->value->text);
         return i->cgroup ? 0 : -ENOMEM;
@@ -127,7 +133,8 @@ static const struct section exclude_section = { .keys = exclude_keys, .n_keys = 
 
 static bool is_excluded(const struct config *c, const struct exclude *e) {
         for (size_t i = 0; i < c->n_excludes; i++)
-                if (c->excludes[i].type == e->type && (e->type != EXCLUDE_CGROUP || strcmp(c->excludes[i].cgroup, e->cgroup) == 0))
+                if (c->excludes[i].type == e->type &&
+                    (e->type != EXCLUDE_CGROUP || strcmp(c->excludes[i].cgroup, e->cgroup) == 0))
                         return true;
         return false;
 }
@@ -143,7 +150,8 @@ int read_excludes(struct reader *in, const struct entry *e, void *target) {
         if (r < 0)
                 return r;
         if (e->value->n_items > EXCLUDES_MAX)
-                return entry_error(in, e, "more than %d items, each of them a filter of every scheme; remove some", EXCLUDES_MAX);
+                return entry_error(in, e, "more than %d items, each of them a filter of every scheme; remove some",
+                                   EXCLUDES_MAX);
         if (e->value->n_items == 0)
                 return 0;
         c->excludes = calloc(e->value->n_items, sizeof(*c->excludes));
@@ -163,7 +171,8 @@ int read_excludes(struct reader *in, const struct entry *e, void *target) {
                         return r;
                 if (item.has_type == (item.cgroup != NULL))
                         return source_error(in->source, v->at, in->reterr, "%s; write {cgroup: /db.slice} or {type: anon}",
-                                            item.cgroup ? "one item excludes one thing: make two items of it" : "an empty item");
+                                            item.cgroup ? "one item excludes one thing: make two items of it"
+                                                        : "an empty item");
 
                 exclude = (struct exclude) {
                         .type = item.cgroup ? EXCLUDE_CGROUP : types[item.type],
@@ -177,10 +186,12 @@ int read_excludes(struct reader *in, const struct entry *e, void *target) {
         return 0;
 }
 
+#define NODE(member) offsetof(struct node_config, member)
+
 static const struct key node_keys[] = {
-        { "managed", read_bool,    offsetof(struct node_config, managed), .example = "false" },
-        { "demote",  read_section, offsetof(struct node_config, demote),  .example = "{goal: {free: 10%}}", .section = &demote_section },
-        { "promote", read_section, offsetof(struct node_config, promote), .example = "{enabled: false}", .section = &promote_section },
+        { "managed", read_bool,    NODE(managed), .example = "false" },
+        { "demote",  read_section, NODE(demote),  .example = "{goal: {free: 10%}}", .section = &demote_section },
+        { "promote", read_section, NODE(promote), .example = "{enabled: false}",    .section = &promote_section },
 };
 static const struct section node_section = { .keys = node_keys, .n_keys = ELEMENTSOF(node_keys) };
 
@@ -214,13 +225,15 @@ int read_nodes(struct reader *in, const struct entry *e, void *target) {
                 if (r < 0)
                         return r;
                 if (idset_has(&seen, (unsigned) nodes[i].id))
-                        return source_error(in->source, name->at, in->reterr, "node %d is given twice; put its keys together", nodes[i].id);
+                        return source_error(in->source, name->at, in->reterr, "node %d is given twice; put its keys together",
+                                            nodes[i].id);
                 idset_add(&seen, (unsigned) nodes[i].id);
 
                 if (yaml_is_null(v))
                         continue;
                 if (v->type != YAML_MAPPING)
-                        return source_error(in->source, v->at, in->reterr, "a node takes keys of its own, not %s; write for example %d: {managed: false}",
+                        return source_error(in->source, v->at, in->reterr,
+                                            "a node takes keys of its own, not %s; write for example %d: {managed: false}",
                                             yaml_type_to_string(v->type), nodes[i].id);
                 r = read_mapping(in, &node_section, &child, v, &nodes[i]);
                 if (r < 0)
@@ -283,6 +296,7 @@ int warn_about(struct reader *in, const struct yaml_value *document) {
         }
         at = yaml_find(document, "exclude");
         if (anon && file && at)
-                return reader_warn(in, at->at, "anon and file together are all there is: nothing is left to move; remove one of them");
+                return reader_warn(in, at->at,
+                                   "anon and file together are all there is: nothing is left to move; remove one of them");
         return 0;
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /*
- * What `tuner: auto` means. By the trials in docs/DAMON.md the direct tuner moves a hot set up within seconds where the kernel's own
- * goals do not exchange at all once both are met, on every kernel with the migrate actions.
+ * What `tuner: auto` means. By the trials in docs/DAMON.md the direct tuner moves a hot set up within seconds where the
+ * kernel's own goals do not exchange at all once both are met, on every kernel with the migrate actions.
  */
 #define TUNER_BEST TUNER_DIRECT
 
@@ -25,7 +25,10 @@ const char *goal_metric_to_string(enum goal_metric m) {
 
 const char *filter_type_to_string(enum filter_type t) {
         static const char *const names[] = {
-                [FILTER_YOUNG] = "young", [FILTER_ANON] = "anon", [FILTER_MEMCG] = "memcg", [FILTER_HUGEPAGE_SIZE] = "hugepage_size",
+                [FILTER_YOUNG] = "young",
+                [FILTER_ANON] = "anon",
+                [FILTER_MEMCG] = "memcg",
+                [FILTER_HUGEPAGE_SIZE] = "hugepage_size",
         };
 
         return t < ELEMENTSOF(names) ? names[t] : "unknown";
@@ -108,14 +111,17 @@ static int check_nodes(struct maker *m) {
         for (size_t i = 0; i < c->n_nodes; i++)
                 if (!idset_has(&online, (unsigned) c->nodes[i].id))
                         return diag_set(m->reterr, -EINVAL,
-                                        "the configuration names node %d under \"nodes\", and this machine has no such node (online: %s); "
-                                        "remove the entry, or bring the node online", c->nodes[i].id, list);
+                                        "the configuration names node %d under \"nodes\", and this machine has no such node "
+                                        "(online: %s); remove the entry, or bring the node online",
+                                        c->nodes[i].id, list);
         for (size_t i = 0; i < c->tiers.n_tiers; i++)
                 IDSET_FOREACH(id, &c->tiers.tiers[i])
                         if (!idset_has(&online, (unsigned) id))
-                                return diag_set(m->reterr, -EINVAL,
-                                                "the configuration names node %d under \"tiers\", and this machine has no such node "
-                                                "(online: %s); remove it there, or bring the node online", id, list);
+                                return diag_set(
+                                        m->reterr, -EINVAL,
+                                        "the configuration names node %d under \"tiers\", and this machine has no such node "
+                                        "(online: %s); remove it there, or bring the node online",
+                                        id, list);
         return 0;
 }
 
@@ -124,13 +130,14 @@ static int choose_tuner(struct maker *m, bool managing) {
         enum tuner_kind tuner = m->config->tuner == TUNER_AUTO ? TUNER_BEST : m->config->tuner;
 
         if (tuner == TUNER_FEEDBACK)
-                return diag_set(m->reterr, -EINVAL,
-                                "tuner: feedback is not in this release; write tuner: direct, which works on every kernel that can "
-                                "migrate, or tuner: kernel");
+                return diag_set(
+                        m->reterr, -EINVAL,
+                        "tuner: feedback is not in this release; write tuner: direct, which works on every kernel that can "
+                        "migrate, or tuner: kernel");
         if (tuner == TUNER_KERNEL && managing && !m->features->node_goals)
                 return diag_set(m->reterr, -EINVAL,
-                                "tuner: kernel needs the quota goals node_mem_used_bp and node_mem_free_bp, which this kernel does not have "
-                                "(Linux 6.16, or an older one with tierd's kernel patches); write tuner: direct");
+                                "tuner: kernel needs the quota goals node_mem_used_bp and node_mem_free_bp, which this kernel "
+                                "does not have (Linux 6.16, or an older one with tierd's kernel patches); write tuner: direct");
         m->plan->tuner = tuner;
         return 0;
 }
@@ -143,13 +150,16 @@ static int choose_monitoring(struct maker *m, bool managing) {
                 return 0;
         if (!m->features->intervals_goal) {
                 out->auto_intervals = false;
-                return add_note(m, "monitoring.auto: this kernel cannot tune the intervals (Linux 6.15 can); they stay as configured");
+                return add_note(
+                        m, "monitoring.auto: this kernel cannot tune the intervals (Linux 6.15 can); they stay as configured");
         }
         if (m->plan->tuner == TUNER_DIRECT) {
-                /* Every commit writes the configured intervals back into the kernel (docs/DAMON.md), and direct commits each turn. */
+                /* Every commit writes the configured intervals back (docs/DAMON.md), and direct commits each turn. */
                 out->auto_intervals = false;
-                return add_note(m, "monitoring.auto: tuner direct sets quotas all the time, and each setting would undo the tuning of the "
-                                   "intervals; they stay as configured");
+                return add_note(
+                        m,
+                        "monitoring.auto: tuner direct sets quotas all the time, and each setting would undo the tuning of the "
+                        "intervals; they stay as configured");
         }
         return 0;
 }
@@ -202,7 +212,8 @@ static int add_filters(const struct maker *m, struct scheme *s) {
 
         /* Demotion leaves what was just used, promotion what was not: regions are coarse, pages are not. */
         if (m->features->young_filter)
-                filters[s->n_filters++] = (struct filter) { .type = FILTER_YOUNG, .matching = s->direction == DEMOTE, .allow = false };
+                filters[s->n_filters++] =
+                        (struct filter){ .type = FILTER_YOUNG, .matching = s->direction == DEMOTE, .allow = false };
         return 0;
 }
 
@@ -263,11 +274,13 @@ static int add_probes(const struct maker *m, struct kdamond_plan *k) {
 static int copy_ranges(const struct maker *m, const struct node *n, struct kdamond_plan *k) {
         if (n->n_ranges == 0)
                 return diag_set(m->reterr, -EINVAL,
-                                "node %d: no physical address range is known (from its memory blocks in sysfs), so it cannot be monitored; "
-                                "write \"nodes: {%d: {managed: false}}\" to leave it alone", n->id, n->id);
+                                "node %d: no physical address range is known (from its memory blocks in sysfs), so it cannot "
+                                "be monitored; write \"nodes: {%d: {managed: false}}\" to leave it alone",
+                                n->id, n->id);
         for (size_t i = 0; i < n->n_ranges; i++)
                 if (n->ranges[i].start >= n->ranges[i].end)
-                        return diag_set(m->reterr, -EINVAL, "node %d: the physical address range 0x%" PRIx64 "-0x%" PRIx64 " holds no memory",
+                        return diag_set(m->reterr, -EINVAL,
+                                        "node %d: the physical address range 0x%" PRIx64 "-0x%" PRIx64 " holds no memory",
                                         n->id, n->ranges[i].start, n->ranges[i].end);
 
         k->ranges = calloc(n->n_ranges, sizeof(*k->ranges));
@@ -346,7 +359,8 @@ static int note_nodes(struct maker *m) {
                 else if (n->tier < 0 && m->config->tiers.n_tiers > 0)
                         r = add_note(m, "node %d: not named in tiers, left out", n->id);
                 else if (n->tier < 0)
-                        r = add_note(m, "node %d: %s memory, left alone; name it in tiers to have it managed", n->id, node_kind_to_string(n->kind));
+                        r = add_note(m, "node %d: %s memory, left alone; name it in tiers to have it managed", n->id,
+                                     node_kind_to_string(n->kind));
                 else if (!config_for_node(m->config, n->id).managed)
                         r = add_note(m, "node %d: managed: false, left out", n->id);
                 if (r < 0)
@@ -361,8 +375,8 @@ static int note_filters(struct maker *m) {
         int r;
 
         if (!m->features->young_filter) {
-                r = add_note(m, "this kernel has no filter for young pages (Linux 6.10 has): whole regions move, with what was just used in "
-                                "cold ones and what was not in hot ones");
+                r = add_note(m, "this kernel has no filter for young pages (Linux 6.10 has): whole regions move, with what was "
+                                "just used in cold ones and what was not in hot ones");
                 if (r < 0)
                         return r;
         }
@@ -370,10 +384,13 @@ static int note_filters(struct maker *m) {
                 r = 0;
                 if (c->excludes[i].type == EXCLUDE_CGROUP)
                         /* The filter compares the page's own memcg (mm/damon, DAMOS_FILTER_TYPE_MEMCG). */
-                        r = add_note(m, "exclude: the kernel's filter for cgroup %s is for that group's own memory; groups below it need "
-                                        "items of their own", c->excludes[i].cgroup);
+                        r = add_note(m,
+                                     "exclude: the kernel's filter for cgroup %s is for that group's own memory; groups below "
+                                     "it need items of their own",
+                                     c->excludes[i].cgroup);
                 else if (c->excludes[i].type == EXCLUDE_HUGEPAGE && !m->features->hugepage_filter)
-                        r = add_note(m, "exclude: this kernel cannot tell huge pages apart (Linux 6.15 can): they move like all others");
+                        r = add_note(m, "exclude: this kernel cannot tell huge pages apart (Linux 6.15 can): they move like "
+                                        "all others");
                 if (r < 0)
                         return r;
         }
@@ -402,9 +419,10 @@ static int make(struct maker *m) {
         if (r < 0)
                 return r;
         if (managing && !m->features->migrate)
-                return diag_set(m->reterr, -EOPNOTSUPP,
-                                "this kernel's DAMON cannot migrate between nodes: it needs the actions migrate_hot and migrate_cold "
-                                "(Linux 6.11, with CONFIG_DAMON_PADDR and CONFIG_DAMON_SYSFS)");
+                return diag_set(
+                        m->reterr, -EOPNOTSUPP,
+                        "this kernel's DAMON cannot migrate between nodes: it needs the actions migrate_hot and migrate_cold "
+                        "(Linux 6.11, with CONFIG_DAMON_PADDR and CONFIG_DAMON_SYSFS)");
         r = choose_monitoring(m, managing);
         if (r < 0)
                 return r;
@@ -413,8 +431,9 @@ static int make(struct maker *m) {
                 return r;
 
         if (!managing)
-                return m->topology->n_tiers <= 1 ? add_note(m, "one tier: nothing to manage")
-                                                 : add_note(m, "no direction is enabled between managed nodes: nothing to manage");
+                return m->topology->n_tiers <= 1
+                               ? add_note(m, "one tier: nothing to manage")
+                               : add_note(m, "no direction is enabled between managed nodes: nothing to manage");
         r = note_filters(m);
         if (r < 0)
                 return r;

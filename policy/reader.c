@@ -61,7 +61,8 @@ static int unknown_key(struct reader *in, const struct section *s, const struct 
 
         nearest = suggest_nearest(name->text, names, s->n_keys);
         if (nearest)
-                return source_error(in->source, name->at, in->reterr, "unknown key \"%s\"%s; did you mean \"%s\"?", quote, place, nearest);
+                return source_error(in->source, name->at, in->reterr, "unknown key \"%s\"%s; did you mean \"%s\"?", quote,
+                                    place, nearest);
         /* First below this section, for demote's own "goal" rather than promote's; then anywhere. */
         if (find_home(s, name->text, home, sizeof(home)) || find_home(&root_section, name->text, home, sizeof(home)))
                 return source_error(in->source, name->at, in->reterr, "unknown key \"%s\"%s; it belongs in %s", quote, place,
@@ -69,7 +70,8 @@ static int unknown_key(struct reader *in, const struct section *s, const struct 
         return source_error(in->source, name->at, in->reterr, "unknown key \"%s\"%s; the keys here are %s", quote, place, list);
 }
 
-int read_mapping(struct reader *in, const struct section *s, const struct entry *e, const struct yaml_value *mapping, void *target) {
+int read_mapping(struct reader *in, const struct section *s, const struct entry *e, const struct yaml_value *mapping,
+                 void *target) {
         const struct yaml_value *seen[SECTION_KEYS_MAX] = {};
         int r;
 
@@ -84,8 +86,9 @@ int read_mapping(struct reader *in, const struct section *s, const struct entry 
                 if (at == s->n_keys)
                         return unknown_key(in, s, e, name);
                 if (seen[at])
-                        return source_error(in->source, name->at, in->reterr, "\"%s\" is given twice; keep this or the one of line %zu",
-                                            name->text, seen[at]->at.line);
+                        return source_error(in->source, name->at, in->reterr,
+                                            "\"%s\" is given twice; keep this or the one of line %zu", name->text,
+                                            seen[at]->at.line);
                 seen[at] = name;
 
                 child.key = &s->keys[at];

@@ -48,13 +48,14 @@ struct section {
 #define SECTION_KEYS_MAX 16
 
 int read_section(struct reader *in, const struct entry *e, void *target);
-int read_mapping(struct reader *in, const struct section *s, const struct entry *e, const struct yaml_value *mapping, void *target);
+int read_mapping(struct reader *in, const struct section *s, const struct entry *e, const struct yaml_value *mapping,
+                 void *target);
 
 int read_bool(struct reader *in, const struct entry *e, void *target);                /* bool */
 int read_size(struct reader *in, const struct entry *e, void *target);                /* uint64_t bytes */
 int read_duration(struct reader *in, const struct entry *e, void *target);            /* uint64_t microseconds */
 int read_whole_ms(struct reader *in, const struct entry *e, void *target);            /* the same, whole milliseconds only */
-int read_percent(struct reader *in, const struct entry *e, void *target);             /* uint32_t basis points, between 0 and 100 % */
+int read_percent(struct reader *in, const struct entry *e, void *target); /* uint32_t basis points, between 0 and 100 % */
 int read_count(struct reader *in, const struct entry *e, void *target);               /* uint64_t */
 int read_weight(struct reader *in, const struct entry *e, void *target);              /* uint32_t */
 int read_choice(struct reader *in, const struct entry *e, void *target);              /* an enumeration */

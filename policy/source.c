@@ -83,7 +83,8 @@ int source_open(const char *name, const char *text, size_t len, struct source *r
                 if (c == 0)
                         return source_error(&s, at, reterr, "a NUL byte; is this a text file? Remove the byte");
                 if (c == '\r' && !(i + 1 < s.len && s.text[i + 1] == '\n'))
-                        return source_error(&s, at, reterr, "a carriage return without a line feed; end lines with a line feed");
+                        return source_error(&s, at, reterr,
+                                            "a carriage return without a line feed; end lines with a line feed");
                 if (is_line_break_of_yaml_only(c))
                         return source_error(&s, at, reterr,
                                             "U+%04X is a line break to YAML, though not to an editor; remove it", c);

@@ -26,7 +26,8 @@ size_t edit_distance(const char *a, const char *b) {
 
                         now[j] = MIN(last[j], now[j - 1]) + 1;
                         now[j] = MIN(now[j], last[j - 1] + (ca != cb));
-                        if (i > 1 && j > 1 && ca == tolower((unsigned char) b[j - 2]) && cb == tolower((unsigned char) a[i - 2]))
+                        if (i > 1 && j > 1 && ca == tolower((unsigned char) b[j - 2]) &&
+                            cb == tolower((unsigned char) a[i - 2]))
                                 now[j] = MIN(now[j], before[j - 2] + 1);
                 }
                 before = last;

@@ -22,8 +22,8 @@ int entry_error(struct reader *in, const struct entry *e, const char *format, ..
 
 int entry_expect(struct reader *in, const struct entry *e, enum yaml_type type, const char *takes) {
         if (yaml_is_null(e->value) && type == YAML_TEXT)
-                return entry_error(in, e, "\"%s\" has no value; write for example \"%s: %s\", or remove it", e->key->name, e->key->name,
-                                   e->key->example);
+                return entry_error(in, e, "\"%s\" has no value; write for example \"%s: %s\", or remove it", e->key->name,
+                                   e->key->name, e->key->example);
         if (type == YAML_MAPPING && e->value->type == YAML_TEXT && strchr(e->value->text, ':'))
                 return entry_error(in, e, "\"%s\" takes keys of its own: a blank is missing behind the \":\"", e->key->name);
         if (e->value->type != type)
@@ -59,11 +59,14 @@ static int check_limits(struct reader *in, const struct entry *e, uint64_t v, ch
 
         (void) source_quote(e->value->text, quote);
         if (v < e->key->min && e->key->min == 1)
-                return entry_error(in, e, "\"%s\" must be above zero, not %s; write for example %s", e->key->name, quote, e->key->example);
+                return entry_error(in, e, "\"%s\" must be above zero, not %s; write for example %s", e->key->name, quote,
+                                   e->key->example);
         if (v < e->key->min)
-                return entry_error(in, e, "\"%s\" must be at least %s, not %s", e->key->name, format(e->key->min, buf, sizeof(buf)), quote);
+                return entry_error(in, e, "\"%s\" must be at least %s, not %s", e->key->name,
+                                   format(e->key->min, buf, sizeof(buf)), quote);
         if (e->key->max > 0 && v > e->key->max)
-                return entry_error(in, e, "\"%s\" must be at most %s, not %s", e->key->name, format(e->key->max, buf, sizeof(buf)), quote);
+                return entry_error(in, e, "\"%s\" must be at most %s, not %s", e->key->name,
+                                   format(e->key->max, buf, sizeof(buf)), quote);
         return 0;
 }
 
@@ -93,7 +96,8 @@ static int read_number(struct reader *in, const struct entry *e, const struct nu
         if (r == -ERANGE)
                 return entry_error(in, e, "\"%s\" is too large a number; write for example %s", quote, e->key->example);
         if (r < 0)
-                return entry_error(in, e, "\"%s\" is not %s; write %s, such as %s", quote, form->takes, form->how, e->key->example);
+                return entry_error(in, e, "\"%s\" is not %s; write %s, such as %s", quote, form->takes, form->how,
+                                   e->key->example);
         r = check_limits(in, e, v, form->format);
         if (r < 0)
                 return r;
@@ -171,8 +175,8 @@ int read_percent(struct reader *in, const struct entry *e, void *target) {
         if (r == -EINVAL && dot && strspn(text, "0123456789") == (size_t) (dot - text) && strspn(dot + 1, "0123456789") > 2)
                 return entry_error(in, e, "\"%s\" has more than two decimals; write for example %s", quote, e->key->example);
         if (r == -EINVAL && text[0] != '-')
-                return entry_error(in, e, "\"%s\" is not a percentage; write a number and %%, without a blank, such as %s", quote,
-                                   e->key->example);
+                return entry_error(in, e, "\"%s\" is not a percentage; write a number and %%, without a blank, such as %s",
+                                   quote, e->key->example);
         if (r < 0 || bp == 0 || bp >= 10000)
                 return entry_error(in, e, "\"%s\" must be above 0%% and below 100%%, not %s", e->key->name, quote);
         *(uint32_t *) target = bp;
@@ -200,7 +204,8 @@ int read_choice(struct reader *in, const struct entry *e, void *target) {
         (void) source_quote(e->value->text, quote);
         nearest = suggest_nearest(e->value->text, e->key->choices, n);
         if (nearest)
-                return entry_error(in, e, "\"%s\" cannot be \"%s\"; did you mean \"%s\"? (one of %s)", e->key->name, quote, nearest, list);
+                return entry_error(in, e, "\"%s\" cannot be \"%s\"; did you mean \"%s\"? (one of %s)", e->key->name, quote,
+                                   nearest, list);
         return entry_error(in, e, "\"%s\" cannot be \"%s\"; write one of %s", e->key->name, quote, list);
 }
 
@@ -213,8 +218,8 @@ int read_file_path(struct reader *in, const struct entry *e, void *target) {
                 if (r < 0)
                         return r;
                 if (e->value->text[0] != '/' || strpbrk(e->value->text, "\n\r"))
-                        return entry_error(in, e, "\"%s\" must be an absolute path on one line; write for example %s", e->key->name,
-                                           e->key->example);
+                        return entry_error(in, e, "\"%s\" must be an absolute path on one line; write for example %s",
+                                           e->key->name, e->key->example);
                 if (strlen(e->value->text) >= PATH_MAX)
                         return entry_error(in, e, "\"%s\" is longer than a path can be (%d bytes)", e->key->name, PATH_MAX - 1);
                 path = strdup(e->value->text);
@@ -236,8 +241,8 @@ int read_node_id(struct reader *in, const struct yaml_value *v, int *ret) {
                                     yaml_type_to_string(v->type));
         r = parse_count(v->text, &id);
         if (r == -ERANGE || (r == 0 && id > NODE_ID_MAX))
-                return source_error(in->source, v->at, in->reterr, "no node has the id %s; ids end at %d", source_quote(v->text, quote),
-                                    NODE_ID_MAX);
+                return source_error(in->source, v->at, in->reterr, "no node has the id %s; ids end at %d",
+                                    source_quote(v->text, quote), NODE_ID_MAX);
         if (r < 0)
                 return source_error(in->source, v->at, in->reterr, "\"%s\" is not a node id; write a whole number such as 0",
                                     source_quote(v->text, quote));

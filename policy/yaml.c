@@ -81,7 +81,8 @@ static int add_value(struct builder *b, struct yaml_value *v, struct diag *reter
         if (parent->type == YAML_MAPPING && !b->key[b->depth - 1]) {
                 b->key[b->depth - 1] = v;
                 if (v->type != YAML_TEXT)
-                        return source_error(b->source, v->at, reterr, "%s cannot be a key; write \"key: value\" with a plain word as the key",
+                        return source_error(b->source, v->at, reterr,
+                                            "%s cannot be a key; write \"key: value\" with a plain word as the key",
                                             yaml_type_to_string(v->type));
                 if (v->plain && strcmp(v->text, "<<") == 0)
                         return source_error(b->source, v->at, reterr, "merge keys are not allowed; write the keys out");
@@ -115,7 +116,8 @@ static int start_value(struct builder *b, const yaml_event_t *e, enum yaml_type 
         if (anchor)
                 return source_error(b->source, at, reterr, "anchors are not allowed; write the value where it is needed");
         if (tag)
-                return source_error(b->source, at, reterr, "tags are not allowed; write the value alone, quoted where it must be text");
+                return source_error(b->source, at, reterr,
+                                    "tags are not allowed; write the value alone, quoted where it must be text");
         if (type != YAML_TEXT && b->depth >= YAML_DEPTH_MAX)
                 return source_error(b->source, at, reterr, "nesting deeper than %d; no key needs that", YAML_DEPTH_MAX);
 
@@ -187,19 +189,23 @@ static int syntax_error(const struct source *s, const yaml_parser_t *p, struct d
                 { "mapping values are not allowed in this context",
                   "a \":\" where no key can stand; check the indentation, and quote a value that holds \": \"", false },
                 { "could not find expected ':'", "this is no \"key: value\"; a \":\" with a blank behind it is missing", true },
-                { "did not find expected key", "the indentation fits none of the lines above; align it with the key it belongs to", false },
+                { "did not find expected key",
+                  "the indentation fits none of the lines above; align it with the key it belongs to", false },
                 { "did not find expected '-' indicator",
                   "this does not go on with the list above; begin with \"- \", or check the indentation", false },
-                { "block sequence entries are not allowed in this context", "a \"-\" where no list can begin; check the indentation", false },
+                { "block sequence entries are not allowed in this context",
+                  "a \"-\" where no list can begin; check the indentation", false },
                 { "did not find expected ',' or '}'", "no \",\" or \"}\" where one must be; close the \"{\"", false },
                 { "did not find expected ',' or ']'", "no \",\" or \"]\" where one must be; close the \"[\"", false },
-                { "did not find expected node content", "a value is missing here; write one, in quotes where it is text", false },
+                { "did not find expected node content", "a value is missing here; write one, in quotes where it is text",
+                  false },
                 { "found unknown directive name", "no such directive; remove this line", false },
                 { "found unexpected end of stream", "this quote is never closed; close it", true },
                 { "did not find expected <document start>", "this cannot follow what is above; check the indentation", false },
         };
         /* At the end of a file without a last line feed libyaml is a line too far. */
-        struct position at = source_settle(s, position_of(&p->problem_mark)), began = source_settle(s, position_of(&p->context_mark));
+        struct position at = source_settle(s, position_of(&p->problem_mark)),
+                        began = source_settle(s, position_of(&p->context_mark));
         bool has_context = p->context != NULL;
         bool flow = p->problem && strcmp(p->problem, "did not find expected node content") == 0;
         bool no_value = flow || (p->problem && strcmp(p->problem, "did not find expected key") == 0);
@@ -275,7 +281,9 @@ bool yaml_is_null(const struct yaml_value *v) {
 }
 
 const char *yaml_type_to_string(enum yaml_type type) {
-        static const char *const names[] = { [YAML_TEXT] = "a plain value", [YAML_LIST] = "a list", [YAML_MAPPING] = "a mapping" };
+        static const char *const names[] = {
+                [YAML_TEXT] = "a plain value", [YAML_LIST] = "a list", [YAML_MAPPING] = "a mapping"
+        };
 
         return names[type];
 }

@@ -62,7 +62,8 @@ void plan_print_text(const struct plan *p, FILE *f) {
         if (m->auto_intervals)
                 fprintf(f, "intervals tune themselves: %s of accesses over %" PRIu64 " aggregations, sample %s to %s\n",
                         format_percent(m->auto_access_bp, c, sizeof(c)), m->auto_aggregations,
-                        format_duration(m->auto_sample_min_us, a, sizeof(a)), format_duration(m->auto_sample_max_us, b, sizeof(b)));
+                        format_duration(m->auto_sample_min_us, a, sizeof(a)),
+                        format_duration(m->auto_sample_max_us, b, sizeof(b)));
 
         for (size_t i = 0; i < p->n_kdamonds; i++) {
                 const struct kdamond_plan *k = &p->kdamonds[i];

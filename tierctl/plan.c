@@ -53,7 +53,8 @@ static int find_capability(const struct invocation *call, struct capability *ret
                 return capability_from_release(call->kernel, ret, reterr);
         r = capability_read_release(call->root, release, sizeof(release), reterr);
         if (r == -ENOENT)
-                return diag_set(reterr, r, "%s holds no proc/version, so the kernel is not known: name it with --kernel RELEASE",
+                return diag_set(reterr, r,
+                                "%s holds no proc/version, so the kernel is not known: name it with --kernel RELEASE",
                                 call->root_path ? call->root_path : "/");
         if (r < 0)
                 return r;

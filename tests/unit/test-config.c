@@ -51,7 +51,16 @@ static void assert_same(const struct config *a, const struct config *b) {
 /* What a file may be without saying anything. */
 static void test_empty(void **state) {
         static const char *const texts[] = {
-                "", "\n", "# nothing\n", "---\n", "---\n...\n", "{}", "~\n", "null", "\xef\xbb\xbf", "\xef\xbb\xbf# nothing\r\n",
+                "",
+                "\n",
+                "# nothing\n",
+                "---\n",
+                "---\n...\n",
+                "{}",
+                "~\n",
+                "null",
+                "\xef\xbb\xbf",
+                "\xef\xbb\xbf# nothing\r\n",
                 "demote:\npromote:\nmonitoring:\nexclude:\nnodes:\ntuning:\nsystem:\ntelemetry:\n",
                 "demote: {}\npromote: ~\n",
                 "demote:\n  goal:\n  quota:\n  weights:\npromote:\n  goal: {}\n",
@@ -132,7 +141,8 @@ static void test_everything(void **state) {
 
         (void) state;
         assert_int_equal(c->tiers.n_tiers, 3);
-        assert_true(idset_has(&c->tiers.tiers[0], 0) && idset_has(&c->tiers.tiers[0], 1) && idset_count(&c->tiers.tiers[0]) == 2);
+        assert_true(idset_has(&c->tiers.tiers[0], 0) && idset_has(&c->tiers.tiers[0], 1) &&
+                    idset_count(&c->tiers.tiers[0]) == 2);
         assert_true(idset_has(&c->tiers.tiers[2], 3));
         assert_int_equal(c->monitoring.sample_us, 10000);
         assert_int_equal(c->monitoring.aggregate_us, 200000);
@@ -208,11 +218,24 @@ static void test_merge_in_any_order(void **state) {
 
 static void test_edges_that_are_fine(void **state) {
         static const char *const texts[] = {
-                "demote: {min_age: 0s}", "demote: {min_age: 720h}", "demote: {goal: {free: 0.01%}}", "promote: {goal: {used: 99.99%}}",
-                "monitoring: {sample: 100ms, aggregate: 100ms}", "monitoring: {regions: {min: 3, max: 3}}", "nodes: {1023: {managed: no}}",
-                "tiers: [[0]]", "tiers:\n- - 0\n- - 1\n", "demote: {weights: {frequency: 0, age: 0}}", "demote: {enabled: YES}",
-                "demote: {enabled: 'true'}", "\"demote\": {'enabled': true}", "exclude: [{cgroup: /}]", "exclude: [{cgroup: /a b/c..d}]",
-                "demote:\r\n  enabled: true\r\n", "demote: {quota: {interval: 1ms, bytes: 1B}}", "monitoring: {auto: {}}",
+                "demote: {min_age: 0s}",
+                "demote: {min_age: 720h}",
+                "demote: {goal: {free: 0.01%}}",
+                "promote: {goal: {used: 99.99%}}",
+                "monitoring: {sample: 100ms, aggregate: 100ms}",
+                "monitoring: {regions: {min: 3, max: 3}}",
+                "nodes: {1023: {managed: no}}",
+                "tiers: [[0]]",
+                "tiers:\n- - 0\n- - 1\n",
+                "demote: {weights: {frequency: 0, age: 0}}",
+                "demote: {enabled: YES}",
+                "demote: {enabled: 'true'}",
+                "\"demote\": {'enabled': true}",
+                "exclude: [{cgroup: /}]",
+                "exclude: [{cgroup: /a b/c..d}]",
+                "demote:\r\n  enabled: true\r\n",
+                "demote: {quota: {interval: 1ms, bytes: 1B}}",
+                "monitoring: {auto: {}}",
         };
 
         (void) state;
@@ -228,7 +251,8 @@ static void test_warnings(void **state) {
                 const char *text, *expected;
         } cases[] = {
                 { "demote: {goal: {free: 5%}}\npromote: {goal: {used: 95%}}\n", NULL },
-                { "demote: {goal: {free: 4.99%}}\npromote: {goal: {used: 95%}}\n", "tierd.yaml:1:23: warning: demote.goal.free and promote.goal.used" },
+                { "demote: {goal: {free: 4.99%}}\npromote: {goal: {used: 95%}}\n",
+                  "tierd.yaml:1:23: warning: demote.goal.free and promote.goal.used" },
                 { "demote: {goal: {free: 1%}}\n", "tierd.yaml:1:23: warning: " },
                 { "promote: {goal: {used: 90%}}\n", "tierd.yaml:1:24: warning: " },
                 { "promote: {enabled: false, goal: {used: 90%}}\n", NULL },
@@ -257,34 +281,31 @@ static void test_blocks(void **state) {
         static const struct {
                 const char *text, *block;
         } cases[] = {
-                { "demote:\n  quota: {bytes: 20OMiB}\n",
-                  "tierd.yaml:2:18: \"20OMiB\" is not a size; write a whole number and B, KiB, MiB, GiB or TiB, without a blank, such as 200MiB\n"
-                  "    quota: {bytes: 20OMiB}\n"
-                  "                   ^" },
+                { "demote:\n  quota: {bytes: 20OMiB}\n", "tierd.yaml:2:18: \"20OMiB\" is not a size; write a whole number and "
+                                                         "B, KiB, MiB, GiB or TiB, without a blank, such as 200MiB\n"
+                                                         "    quota: {bytes: 20OMiB}\n"
+                                                         "                   ^" },
                 { "demote:\n  qouta: {bytes: 200MiB}\n",
                   "tierd.yaml:2:3: unknown key \"qouta\" in \"demote\"; did you mean \"quota\"?\n"
                   "    qouta: {bytes: 200MiB}\n"
                   "    ^" },
-                { "demote:\n\tenabled: true\n",
-                  "tierd.yaml:2:1: a tab cannot indent; use blanks\n"
-                  "   enabled: true\n"
-                  "  ^" },
+                { "demote:\n\tenabled: true\n", "tierd.yaml:2:1: a tab cannot indent; use blanks\n"
+                                                "   enabled: true\n"
+                                                "  ^" },
                 { "telemetry: {metrics_file: /größe,\tintervall: 1s}\n",
                   "tierd.yaml:1:35: unknown key \"intervall\" in \"telemetry\"; did you mean \"interval\"?\n"
                   "  telemetry: {metrics_file: /größe, intervall: 1s}\n"
                   "                                    ^" },
-                { "demote: {min_age: 5s",
-                  "tierd.yaml:1:9: no \",\" or \"}\" where one must be; close the \"{\"\n"
-                  "  demote: {min_age: 5s\n"
-                  "          ^" },
+                { "demote: {min_age: 5s", "tierd.yaml:1:9: no \",\" or \"}\" where one must be; close the \"{\"\n"
+                                          "  demote: {min_age: 5s\n"
+                                          "          ^" },
                 { "demote:\r\n  min_age:\r\n",
                   "tierd.yaml:2:3: \"min_age\" has no value; write for example \"min_age: 30s\", or remove it\n"
                   "    min_age:\n"
                   "    ^" },
-                { "tiers: [[0, 1], [1]]\n",
-                  "tierd.yaml:1:18: node 1 is named already; a node stands in one tier, once\n"
-                  "  tiers: [[0, 1], [1]]\n"
-                  "                   ^" },
+                { "tiers: [[0, 1], [1]]\n", "tierd.yaml:1:18: node 1 is named already; a node stands in one tier, once\n"
+                                            "  tiers: [[0, 1], [1]]\n"
+                                            "                   ^" },
                 { "tuning: {tuner: fast}\n",
                   "tierd.yaml:1:17: \"tuner\" cannot be \"fast\"; write one of auto, kernel, feedback, direct\n"
                   "  tuning: {tuner: fast}\n"
@@ -293,19 +314,21 @@ static void test_blocks(void **state) {
                   "tierd.yaml:2:1: a second document; keep one, and remove this \"---\" and what follows\n"
                   "  ---\n"
                   "  ^" },
-                { "# a\xff\n",
-                  "tierd.yaml:1:4: the byte 0xff is not valid UTF-8; save the file as UTF-8\n"
-                  "  # a?\n"
-                  "     ^" },
+                { "# a\xff\n", "tierd.yaml:1:4: the byte 0xff is not valid UTF-8; save the file as UTF-8\n"
+                               "  # a?\n"
+                               "     ^" },
                 { "demote: {enabled: perhaps} #"
-                  "........................................................................................................................",
+                  "............................................................................................................"
+                  "............",
                   "tierd.yaml:1:19: \"perhaps\" is neither true nor false; write one of them\n"
                   "  demote: {enabled: perhaps} #"
                   "........................................................................"
                   "...\n"
                   "                    ^" },
-                { "{                                                                                                                  x: 1}",
-                  "tierd.yaml:1:116: unknown key \"x\"; the keys here are tiers, monitoring, demote, promote, exclude, nodes, tuning, system, "
+                { "{                                                                                                           "
+                  "       x: 1}",
+                  "tierd.yaml:1:116: unknown key \"x\"; the keys here are tiers, monitoring, demote, promote, exclude, nodes, "
+                  "tuning, system, "
                   "telemetry\n"
                   "  ...                                                 x: 1}\n"
                   "                                                      ^" },
@@ -373,9 +396,10 @@ static void test_suggest(void **state) {
                 const char *a, *b;
                 size_t distance;
         } cases[] = {
-                { "", "", 0 }, { "", "abc", 3 }, { "abc", "", 3 }, { "quota", "quota", 0 }, { "qouta", "quota", 1 }, { "quot", "quota", 1 },
-                { "quotas", "quota", 1 }, { "quxta", "quota", 1 }, { "QUOTA", "quota", 0 }, { "kitten", "sitting", 3 }, { "ca", "abc", 3 },
-                { "min-age", "min_age", 1 }, { "ab", "ba", 1 }, { "a cat", "an act", 2 },
+                { "", "", 0 },           { "", "abc", 3 },           { "abc", "", 3 },         { "quota", "quota", 0 },
+                { "qouta", "quota", 1 }, { "quot", "quota", 1 },     { "quotas", "quota", 1 }, { "quxta", "quota", 1 },
+                { "QUOTA", "quota", 0 }, { "kitten", "sitting", 3 }, { "ca", "abc", 3 },       { "min-age", "min_age", 1 },
+                { "ab", "ba", 1 },       { "a cat", "an act", 2 },
         };
         char longest[SUGGEST_WORD_MAX + 2] = "";
 
@@ -399,9 +423,15 @@ static void test_suggest(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_empty),           cmocka_unit_test(test_installed_file),  cmocka_unit_test(test_everything),
-                cmocka_unit_test(test_merge_in_any_order), cmocka_unit_test(test_edges_that_are_fine), cmocka_unit_test(test_warnings),
-                cmocka_unit_test(test_blocks),          cmocka_unit_test(test_size_limit),      cmocka_unit_test(test_files),
+                cmocka_unit_test(test_empty),
+                cmocka_unit_test(test_installed_file),
+                cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_merge_in_any_order),
+                cmocka_unit_test(test_edges_that_are_fine),
+                cmocka_unit_test(test_warnings),
+                cmocka_unit_test(test_blocks),
+                cmocka_unit_test(test_size_limit),
+                cmocka_unit_test(test_files),
                 cmocka_unit_test(test_suggest),
         };
 

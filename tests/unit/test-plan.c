@@ -68,7 +68,12 @@ static void make_three_tiers(struct machine *m) {
 
 static const struct plan_features linux_6_12 = { .migrate = true, .user_goals = true, .young_filter = true };
 static const struct plan_features linux_6_18 = {
-        .migrate = true, .node_goals = true, .user_goals = true, .intervals_goal = true, .young_filter = true, .hugepage_filter = true,
+        .migrate = true,
+        .node_goals = true,
+        .user_goals = true,
+        .intervals_goal = true,
+        .young_filter = true,
+        .hugepage_filter = true,
 };
 static const struct plan_features linux_6_1 = {};
 
@@ -91,7 +96,8 @@ static struct plan *make(const struct machine *m, const char *yaml, const struct
         return p;
 }
 
-static void assert_refused(const struct machine *m, const char *yaml, const struct plan_features *f, int error, const char *what) {
+static void assert_refused(const struct machine *m, const char *yaml, const struct plan_features *f, int error,
+                           const char *what) {
         _cleanup_config_ struct config *c = parse(yaml);
         struct plan *p = NULL;
         struct diag d = {};
@@ -123,9 +129,10 @@ static void assert_schemes(const struct plan *p, const char *expected) {
                         const struct scheme *s = &k->schemes[j];
 
                         assert_int_equal(s->source_nid, k->nid);
-                        n += (size_t) snprintf(text + n, sizeof(text) - n, "%s%s%d", j > 0 ? "," : "", s->direction == DEMOTE ? "d" : "u",
-                                               s->target_nid);
-                        assert_int_equal(s->goal_metric, s->direction == DEMOTE ? GOAL_NODE_MEM_FREE_BP : GOAL_NODE_MEM_USED_BP);
+                        n += (size_t) snprintf(text + n, sizeof(text) - n, "%s%s%d", j > 0 ? "," : "",
+                                               s->direction == DEMOTE ? "d" : "u", s->target_nid);
+                        assert_int_equal(s->goal_metric,
+                                         s->direction == DEMOTE ? GOAL_NODE_MEM_FREE_BP : GOAL_NODE_MEM_USED_BP);
                         assert_int_equal(s->goal_nid, s->direction == DEMOTE ? k->nid : s->target_nid);
                 }
         }
@@ -174,7 +181,8 @@ static void test_roles(void **state) {
 }
 
 static void test_notes(void **state) {
-        _cleanup_plan_ struct plan *one = NULL, *disabled = NULL, *unmanaged = NULL, *odd = NULL, *named = NULL, *old = NULL, *groups = NULL;
+        _cleanup_plan_ struct plan *one = NULL, *disabled = NULL, *unmanaged = NULL, *odd = NULL, *named = NULL, *old = NULL,
+                                   *groups = NULL;
         struct plan_features bare = { .migrate = true };
         struct machine m;
 
@@ -217,10 +225,11 @@ static void test_notes(void **state) {
 }
 
 static void test_values(void **state) {
-        static const char yaml[] =
-                "demote: {goal: {free: 7%}, quota: {bytes: 4MiB, interval: 500ms}, min_age: 2s, weights: {frequency: 1, age: 2}}\n"
-                "promote: {goal: {used: 94%}, quota: {bytes: 8MiB, interval: 2s}, min_access: 11%, weights: {frequency: 3, age: 4}}\n"
-                "nodes: {0: {demote: {goal: {free: 9.5%}}}, 1: {promote: {quota: {bytes: 1GiB}}}}\n";
+        static const char yaml[] = "demote: {goal: {free: 7%}, quota: {bytes: 4MiB, interval: 500ms}, min_age: 2s, weights: "
+                                   "{frequency: 1, age: 2}}\n"
+                                   "promote: {goal: {used: 94%}, quota: {bytes: 8MiB, interval: 2s}, min_access: 11%, weights: "
+                                   "{frequency: 3, age: 4}}\n"
+                                   "nodes: {0: {demote: {goal: {free: 9.5%}}}, 1: {promote: {quota: {bytes: 1GiB}}}}\n";
         _cleanup_plan_ struct plan *p = NULL;
         const struct scheme *d, *u;
         struct machine m;
