@@ -415,14 +415,14 @@ static int make(struct maker *m) {
         r = check_nodes(m);
         if (r < 0)
                 return r;
-        r = choose_tuner(m, managing);
-        if (r < 0)
-                return r;
         if (managing && !m->features->migrate)
                 return diag_set(
                         m->reterr, -EOPNOTSUPP,
                         "this kernel's DAMON cannot migrate between nodes: it needs the actions migrate_hot and migrate_cold "
                         "(Linux 6.11, with CONFIG_DAMON_PADDR and CONFIG_DAMON_SYSFS)");
+        r = choose_tuner(m, managing);
+        if (r < 0)
+                return r;
         r = choose_monitoring(m, managing);
         if (r < 0)
                 return r;

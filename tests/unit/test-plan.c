@@ -377,6 +377,9 @@ static void test_tuners(void **state) {
         assert_refused(&m, "tuning: {tuner: feedback}", &linux_6_18, -EINVAL, "not in this release");
         assert_refused(&m, "", &linux_6_1, -EOPNOTSUPP, "migrate_hot and migrate_cold (Linux 6.11");
 
+        /* No tuner would help. */
+        assert_refused(&m, "tuning: {tuner: kernel}", &linux_6_1, -EOPNOTSUPP, "cannot migrate between nodes");
+
         make_one_tier(&m);
         nothing = make(&m, "tuning: {tuner: kernel}", &linux_6_1);
         assert_int_equal(nothing->tuner, TUNER_KERNEL);
