@@ -16,16 +16,20 @@
 #define SETTLED_FOR_GOAL_PASSES 10
 /* ...and for the exchange after as long again, when ages tell cold from not yet seen. */
 #define SETTLED_FOR_EXCHANGE_PASSES 20
-/* How far the exchange may lift a node's free memory above its goal: one point, the overlap of the two goals. */
-#define EXCHANGE_LIFT_BP 100
-/* How far demotion may run ahead of the promotion seen: half as much again, and a quarter point to begin with. */
-#define AHEAD_START_BP 25
+/*
+ * How much one direction may count on the other within a turn, at most and to begin with. So much can free memory be off when
+ * one side stops at once.
+ */
+#define STEP_MAX_BP 150
+#define STEP_START_BP 25
 /* At rest a gap smaller than this is left alone: allocation noise is no reason to move pages. */
 #define GOAL_SLACK_BP 25
 /* At rest fewer hot bytes than this start nothing. */
 #define HOT_MIN_BYTES (UINT64_C(1) << 20)
 /* What a demotion target keeps free: the migration allocates without reclaim and fails below the zone's watermarks. */
 #define TARGET_RESERVE_BP 100
+/* Quota per byte wanted, at most, where much is tried in vain. */
+#define YIELD_FACTOR_MAX 4
 
 static const char *const reason_names[_TUNER_REASON_MAX] = {
         [TUNER_REST] = "rest",         [TUNER_SETTLING] = "settling", [TUNER_GOAL] = "goal",
@@ -41,7 +45,9 @@ struct scheme_state {
         const struct scheme *scheme;
         size_t source, target;
         uint64_t applied;               /* cumulative, at the last turn */
+        uint64_t tried;                 /* the same of sz_tried */
         uint64_t moved;                 /* during the last turn */
+        uint64_t moved_smooth, tried_smooth;    /* sums that halve every turn */
         uint64_t budget;                /* decided this turn, bytes per turn */
         enum tuner_reason reason;
         bool ordered;
@@ -200,8 +206,13 @@ static void tuner_take(struct tuner *t, const struct tuner_sample *s) {
                         n->cold[0] = scale(cold, k->monitored_bytes, all);
                         n->passes += MAX(all / k->monitored_bytes, UINT64_C(1));
                 }
-                for (size_t j = 0; j < t->plan->kdamonds[i].n_schemes; j++, n_scheme++)
-                        t->schemes[n_scheme].moved = growth(&t->schemes[n_scheme].applied, k->scheme_applied[j]);
+                for (size_t j = 0; j < t->plan->kdamonds[i].n_schemes; j++) {
+                        struct scheme_state *x = t->schemes + n_scheme++;
+
+                        x->moved = growth(&x->applied, k->scheme_applied[j]);
+                        x->moved_smooth = x->moved_smooth / 2 + x->moved;
+                        x->tried_smooth = x->tried_smooth / 2 + growth(&x->tried, k->scheme_tried[j]);
+                }
         }
 }
 
@@ -228,80 +239,95 @@ static uint64_t scheme_ceiling(const struct tuner *t, const struct scheme *s) {
         return scale(s->quota_bytes, t->turn_us, s->quota_interval_us);
 }
 
-/* How much of a promote scheme's budget is counted on: what it was seen to do, and half as much again. */
-static uint64_t promote_expected(const struct tuner *t, const struct scheme_state *s) {
-        return MIN(s->budget, s->moved + s->moved / 2 + share_bp(t->nodes[s->target].total, AHEAD_START_BP));
+/*
+ * How much of a scheme's movement the other direction may count on within the turn: what it was seen to move in the last one, and half as
+ * much again, and a little to begin with; never more than a step.
+ */
+static uint64_t expected(const struct tuner *t, const struct scheme_state *s, const struct node_state *n) {
+        (void) t;
+        return MIN(s->moved + s->moved / 2 + share_bp(n->total, STEP_START_BP), share_bp(n->total, STEP_MAX_BP));
+}
+
+/* The demote scheme out of a node, or NULL. */
+static const struct scheme_state *demotion_of(const struct tuner *t, size_t node) {
+        for (size_t i = 0; i < t->n_demotions; i++)
+                if (t->schemes[t->demotions[i]].source == node)
+                        return t->schemes + t->demotions[i];
+        return NULL;
+}
+
+/* The bytes that may come up into s's target during the turn: its room, and what leaves it meanwhile. */
+static uint64_t promote_room(const struct tuner *t, const struct scheme_state *s) {
+        const struct node_state *target = t->nodes + s->target;
+        const struct scheme_state *d = demotion_of(t, s->target);
+        uint64_t room = minus(target->free, promote_floor(target, s->scheme));
+
+        if (d && target->passes >= SETTLED_FOR_EXCHANGE_PASSES)
+                room += MIN(expected(t, d, target), node_cold(target));
+        return room;
 }
 
 /*
  * Promotion: as many bytes as are hot below and fit above. Where several schemes share the hot bytes of one source, or the room of one
  * target, each gets its part by room and by heat.
  */
-static void decide_promotion(struct tuner *t) {
+static void decide_promotion(struct tuner *t, struct scheme_state *s) {
+        struct node_state *source = t->nodes + s->source;
+        uint64_t hot = node_hot(source), room, all_room = 0, all_hot = 0;
+
+        s->budget = 0;
+        s->reason = source->passes < SETTLED_FOR_EXCHANGE_PASSES ? TUNER_SETTLING : TUNER_REST;
+        if (hot < HOT_MIN_BYTES)
+                return;
         for (size_t i = 0; i < t->n_schemes; i++) {
-                struct scheme_state *s = t->schemes + i;
-                struct node_state *source = t->nodes + s->source, *target = t->nodes + s->target;
-                uint64_t hot = node_hot(source), room, all_room = 0, all_hot = 0;
+                const struct scheme_state *o = t->schemes + i;
 
-                if (s->scheme->direction != PROMOTE)
+                if (o->scheme->direction != PROMOTE)
                         continue;
-                s->budget = 0;
-                s->reason = source->passes < SETTLED_FOR_EXCHANGE_PASSES ? TUNER_SETTLING : TUNER_REST;
-
-                for (size_t j = 0; j < t->n_schemes; j++) {
-                        const struct scheme_state *o = t->schemes + j;
-
-                        if (o->scheme->direction != PROMOTE)
-                                continue;
-                        if (o->source == s->source)
-                                all_room += minus(t->nodes[o->target].free, promote_floor(t->nodes + o->target, o->scheme));
-                        if (o->target == s->target)
-                                all_hot += node_hot(t->nodes + o->source);
-                }
-                if (hot < HOT_MIN_BYTES)
-                        continue;
-
-                room = minus(target->free, promote_floor(target, s->scheme));
-                if (room == 0) {
-                        s->reason = TUNER_NO_ROOM;
-                        continue;
-                }
-                s->budget = MIN(scale(hot, room, all_room), scale(room, hot, all_hot));
-                s->budget = MIN(s->budget, scheme_ceiling(t, s->scheme));
-                s->reason = TUNER_FILL;
+                if (o->source == s->source)
+                        all_room += promote_room(t, o);
+                if (o->target == s->target)
+                        all_hot += node_hot(t->nodes + o->source);
         }
+        room = promote_room(t, s);
+        if (room == 0) {
+                s->reason = TUNER_NO_ROOM;
+                return;
+        }
+        s->budget = MIN(MIN(scale(hot, room, all_room), scale(room, hot, all_hot)), scheme_ceiling(t, s->scheme));
+        s->reason = room > minus(t->nodes[s->target].free, promote_floor(t->nodes + s->target, s->scheme)) ? TUNER_EXCHANGE :
+                                                                                                            TUNER_FILL;
 }
 
-/* Demotion out of one node; those into it are decided already, since the tiers are visited from the top. */
+/* Demotion out of one node; promotions, and demotions into it, are decided already: the tiers are visited from the top. */
 static void decide_demotion(struct tuner *t, struct scheme_state *s) {
         struct node_state *n = t->nodes + s->source, *target = t->nodes + s->target;
-        uint64_t goal = share_bp(n->total, s->scheme->goal_bp), want, have = n->free, room, hot_below = 0, lift;
+        uint64_t goal = share_bp(n->total, s->scheme->goal_bp), want = goal, have = n->free, coming = 0, room;
 
         s->budget = 0;
         s->reason = TUNER_SETTLING;
         if (n->passes < SETTLED_FOR_GOAL_PASSES)
                 return;
 
-        want = goal;
         for (size_t i = 0; i < t->n_schemes; i++) {
                 const struct scheme_state *o = t->schemes + i;
 
-                if (o->target == s->source) {
-                        want += o->scheme->direction == PROMOTE ? promote_expected(t, o) : o->budget;
-                        if (o->scheme->direction == PROMOTE && node_hot(t->nodes + o->source) >= HOT_MIN_BYTES)
-                                hot_below += node_hot(t->nodes + o->source);
-                } else if (o->source == s->source && o->scheme->direction == PROMOTE)
+                if (o->target == s->source && o->scheme->direction == PROMOTE)
+                        coming += MIN(o->budget, expected(t, o, n));
+                else if (o->target == s->source)
+                        want += o->budget;
+                else if (o->source == s->source && o->scheme->direction == PROMOTE)
                         have += MIN(o->budget, o->moved);
         }
-        lift = MIN(MIN(hot_below, node_cold(n)), share_bp(n->total, EXCHANGE_LIFT_BP));
-        want += lift;
+        coming = MIN(coming, node_cold(n));
+        want += coming;
 
         s->reason = TUNER_REST;
         if (want <= have) {
                 n->correcting = false;
                 return;
         }
-        if (lift == 0 && !n->correcting && want - have < share_bp(n->total, GOAL_SLACK_BP))
+        if (coming == 0 && !n->correcting && want - have < share_bp(n->total, GOAL_SLACK_BP))
                 return;
 
         room = minus(target->free, share_bp(target->total, TARGET_RESERVE_BP));
@@ -311,7 +337,19 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
         }
         n->correcting = true;
         s->budget = MIN(MIN(want - have, room), scheme_ceiling(t, s->scheme));
-        s->reason = lift > 0 ? TUNER_EXCHANGE : TUNER_GOAL;
+        s->reason = coming > 0 ? TUNER_EXCHANGE : TUNER_GOAL;
+}
+
+/*
+ * A budget as bytes of quota: a quota is charged for what was tried, and what is free, pinned or filtered out is tried in vain. The
+ * scheme's own yield of the last turns tells how much; it is believed down to a quarter.
+ */
+static uint64_t budget_to_quota(const struct tuner *t, const struct scheme_state *s) {
+        uint64_t quota = s->budget;
+
+        if (s->tried_smooth > 0 && s->moved_smooth < s->tried_smooth)
+                quota = MIN(scale(s->budget, s->tried_smooth, MAX(s->moved_smooth, UINT64_C(1))), YIELD_FACTOR_MAX * s->budget);
+        return MIN(quota, scheme_ceiling(t, s->scheme));
 }
 
 /* The charge window: two passes at least, so that a quota is not used up by the regions that come first. */
@@ -333,7 +371,9 @@ uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_
         t->started = true;
 
         tuner_take(t, s);
-        decide_promotion(t);
+        for (size_t i = 0; i < t->n_schemes; i++)
+                if (t->schemes[i].scheme->direction == PROMOTE)
+                        decide_promotion(t, t->schemes + i);
         for (size_t i = 0; i < t->n_demotions; i++)
                 decide_demotion(t, t->schemes + t->demotions[i]);
 
@@ -342,7 +382,7 @@ uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_
 
                 /* A turn may hold several windows, or a part of one: the budget is handed out at its rate. */
                 quotas[i] = (struct tuner_quota) {
-                        .bytes = scale(x->budget, window, t->turn_us),
+                        .bytes = scale(budget_to_quota(t, x), window, t->turn_us),
                         .window_us = window,
                         .reason = x->reason,
                 };

@@ -12,10 +12,11 @@
  * The `direct` tuner: sets the byte quota of every scheme, turn by turn, from what the nodes hold and what DAMON counted.
  * Pure: it sees samples and the time they were taken at, and touches nothing. docs/tuner.md derives it.
  *
- * Two forces. The goal: a node's free memory is brought to its set point by demotion (feed-forward: the bytes that are missing, plus
- * what is expected to come in, minus what is expected to leave). The exchange: while the lower node holds hot bytes
- * (H) and the upper one settled cold ones (C), the set point is lifted by min(H, C, 1 % of the node), so that promotion
- * always finds room, and demotion is paced by what promotion was seen to move: it never runs ahead by more than that.
+ * Two forces. The goal: a node's free memory is brought to its goal by demotion (feed-forward: the bytes that are missing, plus
+ * what is expected to come in, minus what is expected to leave). The exchange: while the lower node holds hot bytes and the
+ * upper one settled cold ones, each direction counts on the other within the turn, by as much as that was seen to move in the
+ * last one and half as much again, so the two grow together from a small start, and stop together. With nothing hot
+ * below, both rest.
  */
 
 /* What decided a scheme's quota in a turn. */
@@ -40,7 +41,7 @@ struct tuner_node {
 struct tuner_kdamond {
         uint64_t monitored_bytes;                       /* the sum of its ranges */
         uint64_t probe_tried[_PROBE_KIND_MAX];          /* sz_tried of each probe */
-        uint64_t *scheme_applied;                       /* sz_applied of each scheme, in plan order; borrowed */
+        const uint64_t *scheme_tried, *scheme_applied;  /* sz_tried, sz_applied of each scheme, in plan order; borrowed */
 };
 
 struct tuner_sample {

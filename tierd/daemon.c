@@ -23,6 +23,8 @@
 
 /* Turns that fail one after the other before tierd gives up: a busy kernel is not a broken one. */
 #define FAILED_TURNS_MAX 5
+/* Between two turns, at least: the kernel is to have its lock for others too. */
+#define PAUSE_US UINT64_C(50000)
 /* When a failed turn is tried again. */
 #define RETRY_US UINT64_C(1000000)
 
@@ -143,7 +145,12 @@ static void on_started(struct daemon *d) {
 static void job_turn(void *userdata) {
         struct daemon *d = userdata;
 
-        d->job_result = manager_turn(&d->manager, now_us(), &d->job_next_us, &d->job_diag);
+        uint64_t begun = now_us(), next, took;
+
+        d->job_result = manager_turn(&d->manager, begun, &next, &d->job_diag);
+        /* The next one is due by when this one began: on 6.12 the commands alone take most of a turn. */
+        took = now_us() - begun;
+        d->job_next_us = d->job_result < 0 ? RETRY_US : next > took + PAUSE_US ? next - took : PAUSE_US;
 }
 
 static void on_turn_done(struct daemon *d) {

@@ -244,9 +244,9 @@ int manager_stop(struct manager *m, struct diag *reterr) {
         return r < 0 ? r : r2;
 }
 
-/* Reads the counts of kdamond i into schemes[], and what the tuner wants of them. `applied` has room for its schemes. */
+/* Reads the counts of kdamond i into schemes[], and what the tuner wants of them. `tried` and `applied` have room for its schemes. */
 static int observe_kdamond(struct manager *m, size_t i, struct scheme_report *schemes, struct tuner_kdamond *ret,
-                           uint64_t *applied, struct diag *reterr) {
+                           uint64_t *tried, uint64_t *applied, struct diag *reterr) {
         const struct kdamond_plan *k = m->plan->kdamonds + i;
         _cleanup_free_ struct scheme_stats *stats = NULL;
         size_t n = k->n_schemes + k->n_probes;
@@ -263,11 +263,12 @@ static int observe_kdamond(struct manager *m, size_t i, struct scheme_report *sc
         if (r < 0)
                 return r;
 
-        *ret = (struct tuner_kdamond) { .scheme_applied = applied };
+        *ret = (struct tuner_kdamond) { .scheme_tried = tried, .scheme_applied = applied };
         for (size_t j = 0; j < k->n_ranges; j++)
                 ret->monitored_bytes += k->ranges[j].end - k->ranges[j].start;
         for (size_t j = 0; j < k->n_schemes; j++) {
                 schemes[j].stats = stats[j];
+                tried[j] = stats[j].sz_tried;
                 applied[j] = stats[j].sz_applied;
                 if (kernel_tunes)
                         schemes[j].quota_bytes = stats[j].effective_bytes;
@@ -311,19 +312,20 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
         _cleanup_free_ struct tuner_kdamond *kdamonds = NULL;
         _cleanup_free_ struct tuner_node *nodes = NULL;
         _cleanup_free_ struct tuner_quota *decided = NULL;
-        _cleanup_free_ uint64_t *applied = NULL;
+        _cleanup_free_ uint64_t *tried = NULL, *applied = NULL;
         size_t n = 0;
         int r;
 
         kdamonds = calloc(m->plan->n_kdamonds + 1, sizeof(*kdamonds));
         nodes = calloc(m->n_nodes + 1, sizeof(*nodes));
         decided = calloc(m->n_schemes + 1, sizeof(*decided));
+        tried = calloc(m->n_schemes + 1, sizeof(*tried));
         applied = calloc(m->n_schemes + 1, sizeof(*applied));
-        if (!kdamonds || !nodes || !decided || !applied)
+        if (!kdamonds || !nodes || !decided || !tried || !applied)
                 return diag_set(reterr, -ENOMEM, "out of memory");
 
         for (size_t i = 0; i < m->plan->n_kdamonds; i++) {
-                r = observe_kdamond(m, i, m->schemes + n, kdamonds + i, applied + n, reterr);
+                r = observe_kdamond(m, i, m->schemes + n, kdamonds + i, tried + n, applied + n, reterr);
                 if (r < 0)
                         return r;
                 n += m->plan->kdamonds[i].n_schemes;

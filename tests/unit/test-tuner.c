@@ -26,7 +26,7 @@ struct plant {
         struct probe probes[3];
         uint64_t total[NODES_MAX], hot[NODES_MAX], cold[NODES_MAX];
         uint64_t probe_tried[NODES_MAX][_PROBE_KIND_MAX];
-        uint64_t applied[NODES_MAX][2];
+        uint64_t tried[NODES_MAX][2], applied[NODES_MAX][2];
         uint64_t left[NODES_MAX][2];            /* of this window's quota */
         struct tuner_quota quotas[NODES_MAX * 2];
         uint64_t now_us, window_end_us;
@@ -78,6 +78,7 @@ static void plant_move(struct plant *p, size_t i, size_t j) {
 
         moved = MIN(MIN(from_heat[i], p->left[i][j]), room > reserve ? room - reserve : 0);
         p->left[i][j] -= moved;
+        p->tried[i][j] += moved;
         if (s->direction == PROMOTE)
                 moved = moved * p->promote_percent / 100;
         from_heat[i] -= moved;
@@ -121,7 +122,7 @@ static uint64_t plant_turn(struct plant *p) {
                 nodes[i] = (struct tuner_node) {
                         .nid = (int) i, .total_bytes = p->total[i], .free_bytes = plant_free(p, i),
                 };
-                kdamonds[i] = (struct tuner_kdamond) { .monitored_bytes = p->total[i], .scheme_applied = p->applied[i] };
+                kdamonds[i] = (struct tuner_kdamond) { .monitored_bytes = p->total[i], .scheme_tried = p->tried[i], .scheme_applied = p->applied[i] };
                 memcpy(kdamonds[i].probe_tried, p->probe_tried[i], sizeof(kdamonds[i].probe_tried));
         }
         return tuner_step(p->tuner, &sample, p->quotas, NULL);
@@ -180,7 +181,8 @@ static void check_exchange(uint64_t total, unsigned promote_percent) {
         plant_run(&p, 5 + total / (8 * MIB));
         assert_true(p.hot[0] >= total / 5 * 99 / 100);
         assert_in_range(p.free_max, 0, total * 75 / 1000);
-        assert_in_range(p.free_min, total * 38 / 1000, total);
+        /* At worst one step below the floor of 4 %: promotion counted on a demotion that came late. */
+        assert_in_range(p.free_min, total * 25 / 1000, total);
         assert_near(p.applied[0][0], p.applied[1][0], total / 50);
         before = moved(&p);
         plant_run(&p, 60);
@@ -273,6 +275,7 @@ static void test_restart(void **state) {
         plant_run(&p, 10);
         memset(p.probe_tried, 0, sizeof(p.probe_tried));
         memset(p.applied, 0, sizeof(p.applied));
+        memset(p.tried, 0, sizeof(p.tried));
         p.hot[1] = GIB / 10;
         for (int i = 0; i < 3; i++)
                 plant_pass(&p);

@@ -7,6 +7,7 @@ set -u
 ASSERT=yes
 HOT=200
 REST=60
+SPAN=60
 THP=never
 LIVE=no
 # shellcheck disable=SC1091
@@ -34,7 +35,7 @@ progress() { # once a sample
 	echo "$(($(now_ms) - start)) ms: hot on 0 $(resident_percent hot 0) %, 1 $(resident_percent hot 1) %, 2 $(resident_percent hot 2) %; free $f bp; promoted $(($(applied 2 migrate_hot 1) / MIB)) $(($(applied 1 migrate_hot 0) / MIB)) demoted $(($(applied 0 migrate_cold 1) / MIB)) $(($(applied 1 migrate_cold 2) / MIB)) MiB"
 }
 arrived() { progress >>/out/progress; is_resident hot 0 95; }
-if wait_for 60 arrived; then
+if wait_for $SPAN arrived; then
 	arrival=$(($(now_ms) - start))
 	say "95 % of the hot set on node 0 after $arrival ms"
 else
@@ -42,7 +43,7 @@ else
 	say "after 60 s only $(resident_percent hot 0) % of the hot set is on node 0"
 fi
 # The rest of its minute, for the last pages and the goals.
-while [ $(($(now_ms) - start)) -lt 60000 ]; do
+while [ $(($(now_ms) - start)) -lt $((SPAN * 1000)) ]; do
 	progress >>/out/progress
 	usleep 500000
 done

@@ -53,7 +53,7 @@ memload_start() { # OPTION...
 	memload=$!
 	wait_for 120 memload_ready || say "FAILED: memload did not get ready"
 }
-memload_ready() { grep -q '"ready"' /run/memload.json; }
+memload_ready() { grep -q '"ready"' /run/memload.json && grep -q node_bytes /run/memload.json; }
 memload_tell() { echo "$1" >/run/control; }
 memload_end() {
 	memload_tell quit
@@ -61,15 +61,15 @@ memload_end() {
 	cp /run/memload.json /out/
 	same "memload's exit status" $? 0
 }
-# Bytes of a set on a node, by the last sample.
+# Bytes of a set on a node, by the last sample. (Only the file's end is read: the guest's CPUs are emulated, and few.)
 resident() { # SET NODE
-	grep "\"set\":\"$1\"" /run/memload.json | grep node_bytes | tail -n 1 | sed "s/.*\"$2\":\([0-9]*\)[,}].*/\1/"
+	tail -n 12 /run/memload.json | grep "\"set\":\"$1\".*node_bytes" | tail -n 1 | sed "s/.*\"$2\":\([0-9]*\)[,}].*/\1/"
 }
 resident_percent() { # SET NODE
 	awk -v on="$(resident "$1" "$2")" -v all="$(set_bytes "$1")" 'BEGIN { printf "%d\n", all ? on * 100 / all : 0 }'
 }
 set_bytes() { # SET
-	grep "\"set\":\"$1\"" /run/memload.json | grep node_bytes | tail -n 1 | sed 's/.*"bytes":\([0-9]*\).*/\1/'
+	tail -n 12 /run/memload.json | grep "\"set\":\"$1\".*node_bytes" | tail -n 1 | sed 's/.*"bytes":\([0-9]*\).*/\1/'
 }
 is_resident() { # SET NODE PERCENT
 	[ "$(resident_percent "$1" "$2")" -ge "$3" ]
