@@ -144,7 +144,7 @@ int iomem_parse(const char *text, struct iomem *ret, size_t *reterr_line) {
 int iomem_read(const struct machine *m, struct iomem *ret) {
         static const char path[] = "proc/iomem";
         _cleanup_free_ char *text = NULL;
-        size_t len, line;
+        size_t len, line = 0;
         int r;
 
         r = file_read_alloc(m->root, path, IOMEM_SIZE_MAX, &text, &len);

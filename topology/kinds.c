@@ -47,7 +47,7 @@ static int read_regions(const struct machine *m, struct range_list *regions) {
                 return r;
         for (size_t i = 0; i < names.n; i++) {
                 char path[PATH_SIZE];
-                uint64_t start, size, end;
+                uint64_t start = 0, size = 0, end;
 
                 r = path_format(path, sizeof(path), CXL_DIRECTORY "/%s/resource", names.items[i]);
                 if (r < 0)
