@@ -45,7 +45,7 @@ struct node {
         struct mem_range *ranges;       /* ascending, merged, of online memory blocks cut to System RAM where known */
         size_t n_ranges;
         enum node_kind kind;
-        int tier;                       /* rank, 0 is the fastest; -1: stands in no tier: no memory, a GPU's, or not in the configuration's tiers */
+        int tier;                       /* rank, 0 is the fastest; -1: in none (no memory, a GPU's, or not configured) */
         uint64_t read_latency_ns, write_latency_ns;             /* from the best initiator; 0: unknown */
         uint64_t read_bandwidth_mib, write_bandwidth_mib;       /* MiB/s; 0: unknown */
         struct idset upper;             /* the chosen neighbours of the next tier above: promotion targets */
@@ -72,7 +72,8 @@ struct tier_list {
  * Reads the machine below `root` (see base/file.h) and ranks it. `root_path` is the same place by name, for hwloc
  * (HWLOC_FSROOT); NULL means the live system. `tiers` may be NULL (tiers: auto). Only reads.
  * Returns 0; -EINVAL when `tiers` names a node that is not there or has no memory (reterr says which);
- * -ENOENT when the directory holds no NUMA nodes; -EBADMSG when a file is not of the kernel's form; other negative errno; with the path in reterr.
+ * -ENOENT when the directory holds no NUMA nodes; -EBADMSG when a file is not of the kernel's form; other negative errno. All
+ * with the path in reterr.
  */
 int topology_read(int root, const char *root_path, const struct tier_list *tiers,
                   struct topology **ret, struct diag *reterr);
