@@ -372,6 +372,7 @@ static int note_nodes(struct maker *m) {
 /* What the configuration asks for and this kernel does not give, or not as one might think. */
 static int note_filters(struct maker *m) {
         const struct config *c = m->config;
+        bool cgroup = false, hugepage = false;
         int r;
 
         if (!m->features->young_filter) {
@@ -381,19 +382,17 @@ static int note_filters(struct maker *m) {
                         return r;
         }
         for (size_t i = 0; i < c->n_excludes; i++) {
-                r = 0;
-                if (c->excludes[i].type == EXCLUDE_CGROUP)
-                        /* The filter compares the page's own memcg (mm/damon, DAMOS_FILTER_TYPE_MEMCG). */
-                        r = add_note(m,
-                                     "exclude: the kernel's filter for cgroup %s is for that group's own memory; groups below "
-                                     "it need items of their own",
-                                     c->excludes[i].cgroup);
-                else if (c->excludes[i].type == EXCLUDE_HUGEPAGE && !m->features->hugepage_filter)
-                        r = add_note(m, "exclude: this kernel cannot tell huge pages apart (Linux 6.15 can): they move like "
-                                        "all others");
+                cgroup = cgroup || c->excludes[i].type == EXCLUDE_CGROUP;
+                hugepage = hugepage || c->excludes[i].type == EXCLUDE_HUGEPAGE;
+        }
+        if (cgroup) {
+                /* The filter compares the page's own memcg (mm/damon, DAMOS_FILTER_TYPE_MEMCG). */
+                r = add_note(m, "exclude: to the kernel a cgroup is its own memory alone; groups below it need items of their own");
                 if (r < 0)
                         return r;
         }
+        if (hugepage && !m->features->hugepage_filter)
+                return add_note(m, "exclude: this kernel cannot tell huge pages apart (Linux 6.15 can): they move like all others");
         return 0;
 }
 

@@ -220,8 +220,9 @@ static void test_notes(void **state) {
         assert_true(has_note(old, "exclude: this kernel cannot tell huge pages apart"));
         assert_int_equal(old->n_notes, 3);
         assert_int_equal(old->kdamonds[0].schemes[0].n_filters, 0);
-        groups = make(&m, "exclude: [{cgroup: /db.slice}]", &linux_6_18);
-        assert_true(has_note(groups, "cgroup /db.slice is for that group's own memory"));
+        groups = make(&m, "exclude: [{cgroup: /db.slice}, {cgroup: /a}]", &linux_6_18);
+        assert_true(has_note(groups, "exclude: to the kernel a cgroup is its own memory alone"));
+        assert_int_equal(groups->n_notes, 1);
 }
 
 static void test_values(void **state) {
