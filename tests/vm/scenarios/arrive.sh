@@ -31,7 +31,7 @@ say "started in $(($(now_ms) - start)) ms"
 
 progress() { # once a sample
 	f=$(free_bp 0)
-	[ "$f" -le $free_max ] || free_max=$f
+	[ "$f" -le "$free_max" ] || free_max=$f
 	echo "$(($(now_ms) - start)) ms: hot on 0 $(resident_percent hot 0) %, 1 $(resident_percent hot 1) %, 2 $(resident_percent hot 2) %; free $f bp; promoted $(($(applied 2 migrate_hot 1) / MIB)) $(($(applied 1 migrate_hot 0) / MIB)) demoted $(($(applied 0 migrate_cold 1) / MIB)) $(($(applied 1 migrate_cold 2) / MIB)) MiB"
 }
 arrived() { progress >>/out/progress; is_resident hot 0 95; }

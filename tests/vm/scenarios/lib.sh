@@ -1,6 +1,7 @@
 # What the scenarios share; sourced in the guest. Figures go to /out/figures, verdicts too.
 # shellcheck shell=sh
 failed=0
+# shellcheck disable=SC2034 # for those who source this
 MIB=1048576
 
 say() { echo "$@" | tee -a /out/figures; }

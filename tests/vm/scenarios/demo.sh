@@ -1,0 +1,63 @@
+# The demonstration: cold data fills node 0, a hot set starts on node 2; tierd starts, and one watches. The last lines are a table of
+# before and after; well only when the hot set arrived.
+# shellcheck shell=sh
+set -u
+# shellcheck source=tests/vm/scenarios/lib.sh
+. /root/lib.sh
+VIEW=plain
+TUNER=auto
+# shellcheck disable=SC1091
+[ ! -r /root/settings ] || . /root/settings
+dmesg -n 1
+
+printf 'telemetry: {interval: 1s}\ntuning: {tuner: %s}\n' "$TUNER" >/run/tierd.yaml
+system_values >/run/before
+echo "Filling node 0 with cold data, and putting a hot set on node 2..."
+memload_start --set cold:fill-5%@0 --set hot:200M@2:touch --thp never --pass-every 30ms
+row() { # LABEL
+	awk -v l="$1" -v h0="$(resident hot 0)" -v h1="$(resident hot 1)" -v h2="$(resident hot 2)" \
+		-v c0="$(resident cold 0)" -v c1="$(resident cold 1)" -v c2="$(resident cold 2)" -v f="$(free_bp 0)" 'BEGIN {
+		printf "%-22s %6d %6d %6d     %6d %6d %6d     %5.1f %%\n", l, h0 / 1048576, h1 / 1048576, h2 / 1048576,
+			c0 / 1048576, c1 / 1048576, c2 / 1048576, f / 100 }'
+}
+before=$(row "before")
+touch /run/tierd.log
+sh /root/view.sh "$VIEW" &
+view=$!
+start=$(now_ms)
+tierd_start --config /run/tierd.yaml || { failed=1; finish; }
+arrived() { is_resident hot 0 95; }
+wait_for 60 arrived
+arrival=$(($(now_ms) - start))
+arrived || failed=1
+# The last pages, and the goals.
+[ $failed = 1 ] || usleep 8000000
+after=$(row "after $(($(now_ms) - start)) ms")
+p21=$(applied 2 migrate_hot 1) p10=$(applied 1 migrate_hot 0) d01=$(applied 0 migrate_cold 1) hot=$(set_bytes hot)
+touch /run/view.end
+wait $view
+kill -TERM "$tierd"
+wait "$tierd"
+cp /run/tierd.log /out/
+system_values >/run/after
+
+echo
+echo "MiB per node           hot: 0      1      2    cold: 0      1      2    free on 0"
+echo "$before"
+echo "$after"
+echo
+echo "promoted $((p21 / MIB)) MiB from node 2 to 1 and $((p10 / MIB)) MiB from 1 to 0, for $((hot / MIB)) MiB of hot set; demoted $((d01 / MIB)) MiB from 0 to 1"
+if [ $failed = 0 ]; then
+	echo "95 % of the hot set was on node 0 after $((arrival / 1000)).$((arrival % 1000 / 100)) s (guest time, emulated CPU; tuner $TUNER)."
+else
+	echo "FAILED: after $((arrival / 1000)) s only $(resident_percent hot 0) % of the hot set is on node 0 (tuner $TUNER)."
+	tail -n 20 /run/tierd.log
+fi
+if diff /run/before /run/after >/dev/null; then
+	echo "tierd has ended, and every value that it had changed is what it was."
+else
+	echo "FAILED: values that tierd changed were not put back:"
+	diff /run/before /run/after
+	failed=1
+fi
+exit $failed

@@ -1,0 +1,50 @@
+# A set made hot, then cold, then hot again goes up, down and up through three tiers; node 1, in the middle, promotes and demotes.
+# It goes down because a reload raises the goals for free memory on nodes 0 and 1 for a while.
+# shellcheck shell=sh
+set -u
+# shellcheck source=tests/vm/scenarios/lib.sh
+. /root/lib.sh
+
+calm='telemetry: {interval: 5s}'
+pressing='telemetry: {interval: 5s}
+nodes:
+  0: {demote: {goal: {free: 95%}}}
+  1: {demote: {goal: {free: 95%}}}'
+echo "$calm" >/run/tierd.yaml
+memload_start --set set:150M@2:touch --thp never --pass-every 30ms
+tierd_start --config /run/tierd.yaml || { failed=1; finish; }
+
+stage() { # NAME NODE PERCENT
+	if wait_for 90 is_resident set "$2" "$3"; then
+		say "ok $1: $(resident_percent set "$2") % on node $2, at $(now_ms) ms"
+	else
+		say "FAILED $1: on nodes 0, 1, 2: $(resident_percent set 0), $(resident_percent set 1), $(resident_percent set 2) %"
+		failed=1
+	fi
+}
+stage "up" 0 90
+up=$(applied 1 migrate_hot 0)
+
+memload_tell "idle set"
+echo "$pressing" >/run/tierd.yaml
+kill -HUP "$tierd"
+stage "down" 2 90
+down=$(applied 1 migrate_cold 2)
+
+memload_tell "touch set"
+echo "$calm" >/run/tierd.yaml
+kill -HUP "$tierd"
+stage "up again" 0 90
+
+check "node 1 promoted (MiB)" $((up / MIB)) 100 1000
+check "node 1 demoted (MiB)" $((down / MIB)) 100 1000
+check "reloads" "$(grep -c 'configuration reloaded' /run/tierd.log)" 2 2
+
+# A configuration that is wrong changes nothing.
+echo 'demote: {gaol: {free: 5%}}' >/run/tierd.yaml
+kill -HUP "$tierd"
+wait_for 30 grep -q 'tierd.yaml:1:' /run/tierd.log || say "the error did not come"
+check "errors with line and column" "$(grep -c 'tierd.yaml:1:10: ' /run/tierd.log)" 1 1
+tierd_stop
+memload_end
+finish
