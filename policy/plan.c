@@ -387,12 +387,14 @@ static int note_filters(struct maker *m) {
         }
         if (cgroup) {
                 /* The filter compares the page's own memcg (mm/damon, DAMOS_FILTER_TYPE_MEMCG). */
-                r = add_note(m, "exclude: to the kernel a cgroup is its own memory alone; groups below it need items of their own");
+                r = add_note(m, "exclude: to the kernel a cgroup is its own memory alone; groups below it need items of their "
+                                "own");
                 if (r < 0)
                         return r;
         }
         if (hugepage && !m->features->hugepage_filter)
-                return add_note(m, "exclude: this kernel cannot tell huge pages apart (Linux 6.15 can): they move like all others");
+                return add_note(m, "exclude: this kernel cannot tell huge pages apart (Linux 6.15 can): they move like all "
+                                   "others");
         return 0;
 }
 
