@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/daemon.h"
-#include "base/file.h"
-#include "damon/apply.h"
+#include "base/parse.h"
+#include "tierd/claim.h"
 #include "tierd/manager.h"
 #include "tierd/report.h"
 #include "tierd/worker.h"
@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -18,7 +17,6 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
-#define RUN_DIRECTORY "/run/tierd"
 #define DEFAULT_CONFIG TIERD_SYSCONFDIR "/tierd.yaml"
 
 /* Turns that fail one after the other before tierd gives up: a busy kernel is not a broken one. */
@@ -33,11 +31,14 @@ enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
 /*
  * The daemon alone knows the order of things. The manager belongs to the worker thread while a job is at hand (`busy`), and to the
  * loop otherwise; what the loop wants meanwhile is noted in the flags and done when the job is back.
+ *
+ * Where the kernel never comes back from a write, nothing in this process can help: the thread cannot be killed, and the order to stop
+ * waits for it. Then systemd's TimeoutStopSec= ends tierd, and `tierd --restore` in ExecStopPost= puts back what can be.
  */
 struct daemon {
         const struct daemon_options *options;
         const struct log *log;
-        int root, run;
+        int run, lock;
         sd_event *event;
         sd_event_source *turn_timer, *report_timer;
         struct worker *worker;
@@ -55,8 +56,7 @@ struct daemon {
         uint64_t job_next_us;
         struct diag job_diag;
 
-        uint64_t *reported_applied;     /* per scheme, for report_schemes() */
-        bool *reported_full;
+        struct reports reports;
         int result;
         struct diag *reterr;
 };
@@ -78,7 +78,17 @@ static void arm(sd_event_source *timer, uint64_t delay_us) {
 static void daemon_exit(struct daemon *d, int result) {
         if (d->result == 0)
                 d->result = result;
+        d->phase = PHASE_STOPPING;
         (void) sd_event_exit(d->event, 0);
+}
+
+/* Gives up managing: what is wrong is what daemon_run() returns, and everything is put back before. */
+static void daemon_give_up(struct daemon *d, int error, const char *text) {
+        if (d->result == 0) {
+                d->result = error;
+                (void) diag_set(d->reterr, error, "%s", text);
+        }
+        d->stop_wanted = true;
 }
 
 /* Hands the manager to the worker. */
@@ -87,6 +97,7 @@ static void daemon_submit(struct daemon *d, worker_job job, void (*done)(struct 
         d->job_result = 0;
         d->job_diag = (struct diag) {};
         d->busy = true;
+        /* Cannot be busy: `busy` says so. */
         (void) worker_submit(d->worker, job, d);
 }
 
@@ -109,34 +120,46 @@ static int on_job_done(sd_event_source *source, int fd, uint32_t revents, void *
 static void job_start(void *userdata) {
         struct daemon *d = userdata;
 
-        d->job_result = manager_start(&d->manager, d->root, d->saved, TAKE_PTR(d->job_config), &d->job_diag);
+        d->job_result = manager_start(&d->manager, d->options->root, d->saved, TAKE_PTR(d->job_config), &d->job_diag);
 }
 
-/* The books of the reports, afresh for the manager's plan. */
-static int renew_reports(struct daemon *d) {
-        free(d->reported_applied);
-        free(d->reported_full);
-        d->reported_applied = calloc(d->manager.n_schemes + 1, sizeof(*d->reported_applied));
-        d->reported_full = calloc(d->manager.n_schemes + 1, sizeof(*d->reported_full));
-        if (!d->reported_applied || !d->reported_full)
-                return -ENOMEM;
-        for (size_t i = 0; i < d->manager.n_schemes; i++)
-                d->reported_applied[i] = d->manager.schemes[i].stats.sz_applied;
-        return 0;
+static void notify_managing(const struct daemon *d, const char *state) {
+        char down[FORMAT_MAX], up[FORMAT_MAX];
+
+        if (manager_is_idle(&d->manager))
+                (void) sd_notifyf(0, "%sSTATUS=Nothing to manage on this machine", state);
+        else
+                (void) sd_notifyf(0, "%sSTATUS=Managing %zu nodes, tuner %s; moved of late: %s down, %s up", state,
+                                  d->manager.plan->n_kdamonds, tuner_kind_to_string(d->manager.plan->tuner),
+                                  format_size(d->reports.down_bytes, down, sizeof(down)),
+                                  format_size(d->reports.up_bytes, up, sizeof(up)));
+}
+
+/* After a start or a reload: tells what is managed now. */
+static void daemon_tell(struct daemon *d) {
+        int r;
+
+        r = reports_renew(&d->reports, &d->manager);
+        if (r < 0) {
+                daemon_give_up(d, r, "out of memory");
+                return;
+        }
+        report_started(d->log, &d->manager);
+        d->turn_due = true;
 }
 
 static void on_started(struct daemon *d) {
-        if (d->job_result == 0)
-                d->job_result = renew_reports(d);
         if (d->job_result < 0) {
-                *d->reterr = d->job_diag;
+                if (d->reterr)
+                        *d->reterr = d->job_diag;
                 daemon_exit(d, d->job_result);
                 return;
         }
         d->phase = PHASE_RUNNING;
-        report_started(d->log, &d->manager);
-        (void) sd_notifyf(0, "READY=1\nSTATUS=%s", manager_is_idle(&d->manager) ? "Nothing to manage" : "Managing");
-        d->turn_due = true;
+        if (d->stop_wanted)
+                return;
+        daemon_tell(d);
+        notify_managing(d, "READY=1\n");
         arm(d->report_timer, d->manager.config->telemetry_interval_us);
 }
 
@@ -154,20 +177,25 @@ static void job_turn(void *userdata) {
 }
 
 static void on_turn_done(struct daemon *d) {
-        if (d->job_result == 0) {
+        char text[sizeof(d->job_diag.text) + 128];
+
+        if (d->job_result >= 0) {
+                if (d->job_result == MANAGER_RESTARTED)
+                        log_write(d->log, LOG_WARNING, "%s", d->job_diag.text);
                 d->failed_turns = 0;
-                report_full_targets(d->log, &d->manager, d->reported_full);
+                report_full_targets(d->log, &d->manager, &d->reports);
                 arm(d->turn_timer, d->job_next_us);
                 return;
         }
         if (++d->failed_turns < FAILED_TURNS_MAX) {
-                log_write(d->log, LOG_WARNING, "%s; trying again", d->job_diag.text);
+                log_write(d->log, LOG_WARNING, "turn failed, trying again (%u of %u): %s", d->failed_turns, FAILED_TURNS_MAX,
+                          d->job_diag.text);
                 arm(d->turn_timer, RETRY_US);
                 return;
         }
-        *d->reterr = d->job_diag;
-        d->result = d->job_result;
-        d->stop_wanted = true;
+        (void) snprintf(text, sizeof(text), "giving up after %u failed turns in a row; the last: %s", d->failed_turns,
+                        d->job_diag.text);
+        daemon_give_up(d, d->job_result, text);
 }
 
 static int on_turn_timer(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -199,52 +227,55 @@ static void job_reload(void *userdata) {
 }
 
 static void on_reloaded(struct daemon *d) {
-        (void) sd_notify(0, "READY=1");
-        d->turn_due = true;
-        if (d->job_result == 0)
-                d->job_result = renew_reports(d);
-        if (d->job_result == 0) {
+        if (d->job_result == MANAGER_LOST)
+                daemon_give_up(d, d->job_diag.error, d->job_diag.text);
+        else if (d->job_result < 0)
+                log_write(d->log, LOG_ERR, "%s\nthe configuration before stays in force", d->job_diag.text);
+        else {
                 log_write(d->log, LOG_NOTICE, "configuration reloaded");
-                report_started(d->log, &d->manager);
-                return;
+                daemon_tell(d);
+                arm(d->report_timer, d->manager.config->telemetry_interval_us);
         }
-        if (d->job_result == -EINVAL || d->job_result == -EOPNOTSUPP) {
-                log_write(d->log, LOG_ERR, "%s; the configuration before stays in force", d->job_diag.text);
-                return;
+        notify_managing(d, "READY=1\n");
+        /* Also after an error: the kdamonds may have been started anew on the way back. */
+        d->turn_due = true;
+}
+
+/* A line of its own for each warning: a log entry is cut at some length. */
+static void log_warnings(const struct log *log, const char *warnings) {
+        while (warnings && *warnings) {
+                size_t len = strcspn(warnings, "\n");
+
+                log_write(log, LOG_WARNING, "%.*s", (int) len, warnings);
+                warnings += len + (warnings[len] == '\n');
         }
-        *d->reterr = d->job_diag;
-        d->result = d->job_result;
-        d->stop_wanted = true;
 }
 
 /* The configuration file; the default one may be missing, which means the defaults. */
-static int read_config(struct daemon *d, struct config **ret, struct diag *reterr) {
-        const char *path = d->options->config_path ? d->options->config_path : DEFAULT_CONFIG;
-        _cleanup_free_ char *absolute = NULL;
+static int read_config(const struct daemon *d, struct config **ret, struct diag *reterr) {
+        const char *path = d->options->config_path;
         int r;
 
-        /* Rooted access resolves below its directory only; the path given may be relative, or a link. */
-        absolute = realpath(path, NULL);
-        if (!absolute && errno == ENOENT && !d->options->config_path)
+        r = config_load(path ? path : DEFAULT_CONFIG, ret, reterr);
+        if (r == -ENOENT && !path)
                 r = config_new(ret);
-        else if (!absolute)
-                return diag_set(reterr, -errno, "%s: cannot read the configuration: %s", path, strerror(errno));
-        else
-                r = config_read(d->root, absolute + 1, path, ret, reterr);
-        if (r == 0 && (*ret)->warnings)
-                log_write(d->log, LOG_WARNING, "%s", (*ret)->warnings);
-        return r;
+        if (r < 0)
+                return diag_default(reterr, r, "out of memory");
+        log_warnings(d->log, (*ret)->warnings);
+        return 0;
 }
 
 static void begin_reload(struct daemon *d) {
+        struct config *config = NULL;
         struct diag diag = {};
 
         (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) now_us());
-        if (read_config(d, &d->job_config, &diag) < 0) {
+        if (read_config(d, &config, &diag) < 0) {
                 log_write(d->log, LOG_ERR, "%s\nthe configuration before stays in force", diag.text);
                 (void) sd_notify(0, "READY=1");
                 return;
         }
+        d->job_config = config;
         daemon_submit(d, job_reload, on_reloaded);
 }
 
@@ -256,14 +287,23 @@ static void job_stop(void *userdata) {
         d->job_result = manager_stop(&d->manager, &d->job_diag);
 }
 
+/* The interface was another program's by now, and was left alone. */
+static void log_foreign(const struct log *log) {
+        log_write(log, LOG_WARNING, "the kdamonds that tierd had made are gone, and others are in their place (/" DAMON_ADMIN
+                                    "): they are left alone");
+}
+
 static void on_stopped(struct daemon *d) {
         if (d->job_result < 0) {
                 log_write(d->log, LOG_ERR, "%s; `tierd --restore` tries again", d->job_diag.text);
-                if (d->result == 0)
+                if (d->result == 0 && d->reterr)
                         *d->reterr = d->job_diag;
-        } else
+        } else {
+                if (d->job_result == CLAIM_FOREIGN)
+                        log_foreign(d->log);
                 log_write(d->log, LOG_NOTICE, "stopped; everything is as it was before");
-        daemon_exit(d, d->job_result);
+        }
+        daemon_exit(d, MIN(d->job_result, 0));
 }
 
 /* Whatever is wanted next, in order of urgency, as soon as the worker is free. */
@@ -272,7 +312,7 @@ static void daemon_continue(struct daemon *d) {
                 return;
         if (d->stop_wanted) {
                 d->phase = PHASE_STOPPING;
-                (void) sd_notify(0, "STOPPING=1");
+                (void) sd_notify(0, "STOPPING=1\nSTATUS=Putting everything back");
                 daemon_submit(d, job_stop, on_stopped);
                 return;
         }
@@ -280,7 +320,8 @@ static void daemon_continue(struct daemon *d) {
                 return;
         if (d->report_due) {
                 d->report_due = false;
-                report_schemes(d->log, &d->manager, d->reported_applied);
+                report_schemes(d->log, &d->manager, &d->reports);
+                notify_managing(d, "");
                 arm(d->report_timer, d->manager.config->telemetry_interval_us);
         }
         if (d->reload_wanted) {
@@ -313,86 +354,89 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 /*
  * Opens the runtime directory and takes its lock, which lasts as long as the fd *ret_lock. -EBUSY when another tierd has it.
  */
-static int open_run_directory(int *ret_run, int *ret_lock, struct diag *reterr) {
+static int open_run_directory(const char *path, int *ret_run, int *ret_lock, struct diag *reterr) {
         _cleanup_close_ int run = -EBADF, lock = -EBADF;
 
-        if (mkdir(RUN_DIRECTORY, 0755) < 0 && errno != EEXIST)
-                return diag_set(reterr, -errno, "%s: cannot create: %s", RUN_DIRECTORY, strerror(errno));
-        run = open(RUN_DIRECTORY, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+                return diag_set(reterr, -errno, "%s: cannot create this directory: %s", path, strerror(errno));
+        run = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (run < 0)
-                return diag_set(reterr, -errno, "%s: cannot open: %s", RUN_DIRECTORY, strerror(errno));
+                return diag_set(reterr, -errno, "%s: cannot open this directory: %s", path, strerror(errno));
         lock = openat(run, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (lock < 0)
-                return diag_set(reterr, -errno, "%s/lock: cannot open: %s", RUN_DIRECTORY, strerror(errno));
-        if (flock(lock, LOCK_EX | LOCK_NB) < 0)
-                return diag_set(reterr, errno == EWOULDBLOCK ? -EBUSY : -errno,
-                                errno == EWOULDBLOCK ? "another tierd is running (it holds %s/lock)"
-                                                     : "%s/lock: cannot lock", RUN_DIRECTORY);
+                return diag_set(reterr, -errno, "%s/lock: cannot open: %s", path, strerror(errno));
+        if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
+                if (errno == EWOULDBLOCK)
+                        return diag_set(reterr, -EBUSY, "another tierd is running (it holds %s/lock)", path);
+                return diag_set(reterr, -errno, "%s/lock: cannot lock: %s", path, strerror(errno));
+        }
         *ret_run = TAKE_FD(run);
         *ret_lock = TAKE_FD(lock);
         return 0;
 }
 
 /* Puts back what the record says an earlier tierd of this boot changed. */
-static int restore_left_over(int root, struct saved *saved, struct diag *reterr) {
-        struct slot_map slots = {};
-        int r = 0, r2;
+static int restore_left_over(int root, struct saved *saved, const struct log *log, struct diag *reterr) {
+        int r, r2;
 
-        if (saved_n_slots(saved) > 0) {
-                uint64_t n = 0;
-
-                /* Slots that are not as many as ours were are somebody else's by now. */
-                if (file_read_u64(root, DAMON_ADMIN "/nr_kdamonds", &n) == 0 && n == saved_n_slots(saved)) {
-                        for (unsigned i = 0; i < n; i++)
-                                idset_add(&slots.possible, i);
-                        r = damon_release(root, &slots, reterr);
-                }
-        }
+        r = claim_release(root, saved, reterr);
+        if (r == CLAIM_FOREIGN)
+                log_foreign(log);
         r2 = saved_restore(saved, r < 0 ? NULL : reterr);
         return r < 0 ? r : r2;
 }
 
-int daemon_restore(const struct log *log, struct diag *reterr) {
-        _cleanup_close_ int root = -EBADF, run = -EBADF, lock = -EBADF;
+int daemon_restore(const struct daemon_options *options, struct diag *reterr) {
+        _cleanup_close_ int lock = -EBADF, run = -EBADF;
         _cleanup_saved_ struct saved *saved = NULL;
         int r;
 
-        root = root_open("/", reterr);
-        if (root < 0)
-                return root;
-        r = open_run_directory(&run, &lock, reterr);
+        r = open_run_directory(options->run_directory, &run, &lock, reterr);
         if (r < 0)
                 return r;
-        r = saved_open(root, run, &saved, reterr);
+        r = saved_open(options->root, run, &saved, reterr);
         if (r < 0)
                 return r;
         if (saved_is_empty(saved))
                 return 0;
-        r = restore_left_over(root, saved, reterr);
+        r = restore_left_over(options->root, saved, options->log, reterr);
         if (r == 0)
-                log_write(log, LOG_NOTICE, "put back what an earlier tierd had changed");
+                log_write(options->log, LOG_NOTICE, "put back what an earlier tierd had changed");
         return r;
 }
 
-static int daemon_add_sources(struct daemon *d) {
-        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
-        sigset_t mask;
-        int r;
+static const int handled_signals[] = { SIGTERM, SIGINT, SIGHUP };
 
-        (void) sigemptyset(&mask);
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                (void) sigaddset(&mask, signals[i]);
-        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+/*
+ * Before anything is changed: from here on an order to stop, or to reload, waits for the event loop. A terminal or a journal that is
+ * gone must not end tierd with everything left changed.
+ */
+static int block_signals(void) {
+        sigset_t mask;
+
+        if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
                 return -errno;
+        (void) sigemptyset(&mask);
+        for (size_t i = 0; i < ELEMENTSOF(handled_signals); i++)
+                (void) sigaddset(&mask, handled_signals[i]);
+        return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+}
+
+static int daemon_add_sources(struct daemon *d) {
+        int r;
 
         r = sd_event_new(&d->event);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                r = sd_event_add_signal(d->event, NULL, signals[i], on_signal, d);
+        for (size_t i = 0; i < ELEMENTSOF(handled_signals); i++) {
+                r = sd_event_add_signal(d->event, NULL, handled_signals[i], on_signal, d);
                 if (r < 0)
                         return r;
         }
+        /* Where systemd asks for it. It watches the loop: a worker that is stuck shows in turns that do not come back. */
+        r = sd_event_set_watchdog(d->event, true);
+        if (r < 0)
+                return r;
         r = worker_new(&d->worker);
         if (r < 0)
                 return r;
@@ -419,42 +463,51 @@ static void daemon_done(struct daemon *d) {
         manager_done(&d->manager);
         d->saved = saved_free(d->saved);
         config_free(d->job_config);
-        free(d->reported_applied);
-        free(d->reported_full);
+        reports_done(&d->reports);
         cleanup_closep(&d->run);
-        cleanup_closep(&d->root);
+        cleanup_closep(&d->lock);
+}
+
+/* After an end that was not orderly (the event loop itself failed): waits for the job at hand, and puts back what there is. */
+static int daemon_put_back(struct daemon *d, int error) {
+        struct diag diag = {};
+
+        (void) diag_default(d->reterr, error, "the event loop failed: %s", strerror(-error));
+        d->worker = worker_free(d->worker);
+        if (!saved_is_empty(d->saved) && manager_stop(&d->manager, &diag) < 0)
+                log_write(d->log, LOG_ERR, "%s; `tierd --restore` tries again", diag.text);
+        return error;
 }
 
 int daemon_run(const struct daemon_options *options, struct diag *reterr) {
         _cleanup_(daemon_done) struct daemon d = {
-                .options = options, .log = options->log, .root = -EBADF, .run = -EBADF, .reterr = reterr,
+                .options = options, .log = options->log, .run = -EBADF, .lock = -EBADF, .reterr = reterr,
         };
-        _cleanup_close_ int lock = -EBADF;
         int r;
 
-        d.root = root_open("/", reterr);
-        if (d.root < 0)
-                return d.root;
         r = read_config(&d, &d.job_config, reterr);
         if (r < 0)
                 return r;
-        r = open_run_directory(&d.run, &lock, reterr);
+        r = block_signals();
+        if (r < 0)
+                return diag_set(reterr, r, "cannot block signals: %s", strerror(-r));
+        r = open_run_directory(options->run_directory, &d.run, &d.lock, reterr);
         if (r < 0)
                 return r;
-        r = saved_open(d.root, d.run, &d.saved, reterr);
+        r = saved_open(options->root, d.run, &d.saved, reterr);
         if (r < 0)
                 return r;
         if (!saved_is_empty(d.saved)) {
                 log_write(d.log, LOG_NOTICE, "an earlier tierd ended without putting back what it had changed; doing so first");
-                r = restore_left_over(d.root, d.saved, reterr);
+                r = restore_left_over(options->root, d.saved, d.log, reterr);
                 if (r < 0)
                         return r;
         }
 
         r = daemon_add_sources(&d);
         if (r < 0)
-                return diag_default(reterr, r, "cannot set up the event loop: %s", strerror(-r));
+                return diag_set(reterr, r, "cannot set up the event loop: %s", strerror(-r));
         daemon_submit(&d, job_start, on_started);
         r = sd_event_loop(d.event);
-        return d.result < 0 ? d.result : r;
+        return r < 0 ? daemon_put_back(&d, r) : d.result;
 }

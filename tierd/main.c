@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/cleanup.h"
+#include "base/file.h"
 #include "tierd/daemon.h"
 #include "tierd/journal.h"
+#include "tierd/saved.h"
 
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <syslog.h>
 
 static const char help[] =
@@ -31,7 +36,8 @@ int main(int argc, char **argv) {
                 { "version", no_argument, NULL, 'V' },      { "help", no_argument, NULL, 'h' },
                 {},
         };
-        struct daemon_options daemon_options = {};
+        struct daemon_options daemon_options = { .run_directory = RUN_DIRECTORY };
+        _cleanup_close_ int root = -EBADF;
         struct diag diag = {};
         struct log log;
         bool restore = false;
@@ -67,9 +73,18 @@ int main(int argc, char **argv) {
 
         log = journal_log(level);
         daemon_options.log = &log;
-        r = restore ? daemon_restore(&log, &diag) : daemon_run(&daemon_options, &diag);
+
+        /* While there is one thread: hwloc prints its complaints to stderr, and what it cannot read is one source less to tierd. */
+        if (setenv("HWLOC_HIDE_ERRORS", "2", 0) < 0)
+                log_write(&log, LOG_WARNING, "out of memory");
+
+        r = root = root_open("/", &diag);
+        daemon_options.root = root;
+        if (r >= 0)
+                r = restore ? daemon_restore(&daemon_options, &diag) : daemon_run(&daemon_options, &diag);
         if (r < 0) {
-                log_write(&log, LOG_ERR, "%s", diag.text[0] ? diag.text : "internal error without a diagnosis");
+                (void) diag_default(&diag, diag.error ? diag.error : r, "internal error without a diagnosis: %s", strerror(-r));
+                log_write(&log, LOG_ERR, "%s", diag.text);
                 return 1;
         }
         return 0;

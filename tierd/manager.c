@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/manager.h"
 #include "damon/apply.h"
-#include "tierd/system.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,20 +8,11 @@
 /* With the kernel's own tuner a turn only looks; the effective quota changes once per quota interval, a second by default. */
 #define KERNEL_TURN_US UINT64_C(1000000)
 
-/* The quotas before the tuner's first word: stopped under direct, the ceiling under the kernel's tuner. */
-static void initial_quotas(const struct plan *p, struct quota_value *quotas) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < p->n_kdamonds; i++)
-                for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++) {
-                        const struct scheme *s = p->kdamonds[i].schemes + j;
-
-                        quotas[n++] = (struct quota_value) {
-                                .bytes = p->tuner == TUNER_DIRECT ? 0 : s->quota_bytes,
-                                .reset_interval_ms = s->quota_interval_us / 1000,
-                        };
-                }
-}
+/*
+ * A kdamond that ended by itself is started again, unless it had been a shorter while ago: what ends it each time would end it the
+ * next time too. Long against a turn, short against the time in which an operator looks at the journal.
+ */
+#define RESTART_AGAIN_US UINT64_C(60000000)
 
 static int collect_nodes(const struct plan *p, struct node_report **ret, size_t *ret_n) {
         _cleanup_free_ struct node_report *nodes = NULL;
@@ -52,6 +42,7 @@ struct books {
         struct tuner_view *views;
         struct node_report *nodes;
         struct quota_value *quotas;
+        uint64_t *restarted_us;
         size_t n_schemes, n_nodes;
 };
 
@@ -62,6 +53,7 @@ static void books_done(struct books *b) {
         free(b->views);
         free(b->nodes);
         free(b->quotas);
+        free(b->restarted_us);
 }
 #define _cleanup_books_ _cleanup_(books_done)
 
@@ -75,7 +67,8 @@ static int books_make(struct plan *plan, struct books *ret) {
         b.schemes = calloc(b.n_schemes + 1, sizeof(*b.schemes));
         b.quotas = calloc(b.n_schemes + 1, sizeof(*b.quotas));
         b.views = calloc(plan->n_kdamonds + 1, sizeof(*b.views));
-        if (!b.schemes || !b.quotas || !b.views)
+        b.restarted_us = calloc(plan->n_kdamonds + 1, sizeof(*b.restarted_us));
+        if (!b.schemes || !b.quotas || !b.views || !b.restarted_us)
                 return -ENOMEM;
         r = collect_nodes(plan, &b.nodes, &b.n_nodes);
         if (r < 0)
@@ -85,8 +78,8 @@ static int books_make(struct plan *plan, struct books *ret) {
                 if (r < 0)
                         return r;
         }
-        initial_quotas(plan, b.quotas);
-        for (size_t i = 0; i < plan->n_kdamonds; i++)
+        for (size_t i = 0; i < plan->n_kdamonds; i++) {
+                quota_values_start(plan, plan->kdamonds + i, b.quotas + n);
                 for (size_t j = 0; j < plan->kdamonds[i].n_schemes; j++, n++)
                         b.schemes[n] = (struct scheme_report) {
                                 .scheme = plan->kdamonds[i].schemes + j,
@@ -94,6 +87,7 @@ static int books_make(struct plan *plan, struct books *ret) {
                                 .quota_window_us = b.quotas[n].reset_interval_ms * 1000,
                                 .reason = TUNER_SETTLING,
                         };
+        }
         b.plan = plan;
         *ret = b;
         b = (struct books) {};
@@ -104,7 +98,8 @@ static int books_make(struct plan *plan, struct books *ret) {
 static void manager_swap_books(struct manager *m, struct books *b) {
         struct books old = {
                 .plan = m->plan, .tuner = m->tuner, .schemes = m->schemes, .views = m->views,
-                .nodes = m->nodes, .quotas = m->quotas, .n_schemes = m->n_schemes, .n_nodes = m->n_nodes,
+                .nodes = m->nodes, .quotas = m->quotas, .restarted_us = m->restarted_us,
+                .n_schemes = m->n_schemes, .n_nodes = m->n_nodes,
         };
 
         m->plan = b->plan;
@@ -113,6 +108,7 @@ static void manager_swap_books(struct manager *m, struct books *b) {
         m->views = b->views;
         m->nodes = b->nodes;
         m->quotas = b->quotas;
+        m->restarted_us = b->restarted_us;
         m->n_schemes = b->n_schemes;
         m->n_nodes = b->n_nodes;
         *b = old;
@@ -148,7 +144,7 @@ static int make_books(int root, const struct config *config, const struct capabi
         return 0;
 }
 
-static const struct quota_value *quotas_of(const struct manager *m, size_t kdamond) {
+static struct quota_value *quotas_of(const struct manager *m, size_t kdamond) {
         size_t n = 0;
 
         for (size_t i = 0; i < kdamond; i++)
@@ -167,19 +163,19 @@ static int start_kdamonds(struct manager *m, struct diag *reterr) {
         return 0;
 }
 
-/* Once the first plan says that there is something to manage: everything from the claim to the running kdamonds. */
+/* Once a plan says that there is something to manage: everything from the claim to the running kdamonds. */
 static int manager_take_hold(struct manager *m, struct diag *reterr) {
         _cleanup_books_ struct books books = {};
         _cleanup_topology_ struct topology *topology = NULL;
         int r;
 
-        r = saved_claim(m->saved, idset_count(&m->slots.possible), reterr);
+        /* Both refusals come before anything is changed. */
+        r = system_check_modules(m->root, m->config, reterr);
         if (r < 0)
                 return r;
-        r = damon_claim(m->root, &m->slots, reterr);
+        r = claim_take(m->root, &m->slots, m->saved, reterr);
         if (r < 0)
                 return r;
-        m->claimed = true;
 
         /* The plan again, by what the kernel showed rather than by what its release promises. */
         r = capability_probe(m->root, &m->capability, reterr);
@@ -192,14 +188,24 @@ static int manager_take_hold(struct manager *m, struct diag *reterr) {
         topology_free(m->topology);
         m->topology = TAKE_PTR(topology);
 
-        r = system_stop_modules(m->root, m->config->exclusive_modules, m->saved,
-                                m->stopped_modules, sizeof(m->stopped_modules), reterr);
+        r = system_stop_modules(m->root, m->saved, m->stopped_modules, reterr);
         if (r < 0)
                 return r;
         r = system_set_balancing(m->topology, m->config, m->saved, reterr);
         if (r < 0)
                 return r;
         return start_kdamonds(m, reterr);
+}
+
+/* Undoes everything after `error`, whose sentence reterr holds; what cannot be undone is told in the same breath. */
+static int manager_undo(struct manager *m, int error, struct diag *reterr) {
+        struct diag undo = {}, first;
+
+        if (manager_stop(m, &undo) >= 0 || !reterr)
+                return error;
+        first = *reterr;
+        return diag_set(reterr, error, "%s (Nor could everything be put back: %s; `tierd --restore` tries again)", first.text,
+                        undo.text);
 }
 
 int manager_start(struct manager *m, int root, struct saved *saved, struct config *config, struct diag *reterr) {
@@ -224,24 +230,15 @@ int manager_start(struct manager *m, int root, struct saved *saved, struct confi
                 return 0;
 
         r = manager_take_hold(m, reterr);
-        if (r < 0) {
-                struct diag second = {};
-
-                (void) manager_stop(m, &second);
-                return r;
-        }
-        return 0;
+        return r < 0 ? manager_undo(m, r, reterr) : 0;
 }
 
 int manager_stop(struct manager *m, struct diag *reterr) {
-        int r = 0, r2;
+        int r, r2;
 
-        if (m->claimed) {
-                r = damon_release(m->root, &m->slots, reterr);
-                m->claimed = r < 0;
-        }
+        r = claim_release(m->root, m->saved, reterr);
         r2 = saved_restore(m->saved, r < 0 ? NULL : reterr);
-        return r < 0 ? r : r2;
+        return r < 0 || r2 >= 0 ? r : r2;
 }
 
 /* Reads the counts of kdamond i into schemes[], and what the tuner wants of them. `tried` and `applied` have room for its schemes. */
@@ -286,26 +283,68 @@ static int set_quotas(struct manager *m, const struct tuner_quota *decided, stru
         for (size_t i = 0; i < m->plan->n_kdamonds; i++) {
                 const struct kdamond_plan *k = m->plan->kdamonds + i;
                 struct quota_value *q = m->quotas + n;
+                _cleanup_free_ struct quota_value *fresh = NULL;
                 bool changed = false;
+
+                fresh = calloc(k->n_schemes + 1, sizeof(*fresh));
+                if (!fresh)
+                        return diag_set(reterr, -ENOMEM, "out of memory");
 
                 for (size_t j = 0; j < k->n_schemes; j++) {
                         const struct tuner_quota *d = decided + n + j;
-                        struct quota_value v = { .bytes = d->bytes, .reset_interval_ms = d->window_us / 1000 };
+                        /* Stopped is written as 1 (damon/ops.h), and its window does not matter. */
+                        struct quota_value v = { .bytes = MAX(d->bytes, UINT64_C(1)), .reset_interval_ms = d->window_us / 1000 };
 
                         m->schemes[n + j].reason = d->reason;
                         m->schemes[n + j].quota_bytes = d->bytes;
                         m->schemes[n + j].quota_window_us = d->window_us;
-                        changed = changed || v.bytes != q[j].bytes || (v.bytes > 0 && v.reset_interval_ms != q[j].reset_interval_ms);
-                        q[j] = v;
+                        changed = changed || v.bytes != q[j].bytes ||
+                                  (v.bytes > 1 && v.reset_interval_ms != q[j].reset_interval_ms);
+                        fresh[j] = v;
                 }
                 n += k->n_schemes;
                 if (!changed)
                         continue;
-                r = kdamond_set_quotas(m->root, &m->slots, k, &m->capability, q, reterr);
+                /* Until the kernel has taken them, the books say nothing that the next turn could find to be so already. */
+                memset(q, 0, k->n_schemes * sizeof(*q));
+                r = kdamond_set_quotas(m->root, &m->slots, k, &m->capability, fresh, reterr);
                 if (r < 0)
                         return r;
+                memcpy(q, fresh, k->n_schemes * sizeof(*q));
         }
         return 0;
+}
+
+/*
+ * Starts kdamond i again if it has ended: a commit that failed inside the kernel ends it (before 6.15), and on some kernels
+ * every command to it goes on to succeed. 0 or MANAGER_RESTARTED.
+ */
+static int keep_running(struct manager *m, size_t i, uint64_t now_us, struct diag *reterr) {
+        const struct kdamond_plan *k = m->plan->kdamonds + i;
+        struct quota_value *quotas = quotas_of(m, i);
+        uint64_t before = m->restarted_us[i];
+        struct diag d = {};
+        int slot = slot_of(&m->slots, k->nid), r;
+
+        r = kdamond_is_running(m->root, slot, &APPLY_PATIENCE, reterr);
+        if (r != 0)
+                return MIN(r, 0);
+        if (before > 0 && now_us - before < RESTART_AGAIN_US)
+                return diag_set(reterr, -EIO,
+                                "node %d: its kdamond (/" DAMON_ADMIN "/%d) has ended by itself again, soon after it was "
+                                "started anew; the kernel's log may say why", k->nid, slot);
+
+        /* Under direct it stands still until the tuner speaks again, which sees by the counts that they began anew. */
+        quota_values_start(m->plan, k, quotas);
+        r = kdamond_start(m->root, &m->slots, m->plan, k, &m->capability, quotas, &d);
+        if (r < 0)
+                return diag_set(reterr, r, "node %d: its kdamond has ended by itself, and does not start again: %s", k->nid,
+                                d.text);
+        m->restarted_us[i] = now_us;
+        (void) diag_set(reterr, 0,
+                        "node %d: its kdamond (/" DAMON_ADMIN "/%d) had ended by itself; it was started again, and learns the "
+                        "node's memory anew", k->nid, slot);
+        return MANAGER_RESTARTED;
 }
 
 int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr) {
@@ -314,7 +353,7 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
         _cleanup_free_ struct tuner_quota *decided = NULL;
         _cleanup_free_ uint64_t *tried = NULL, *applied = NULL;
         size_t n = 0;
-        int r;
+        int r, outcome = 0;
 
         kdamonds = calloc(m->plan->n_kdamonds + 1, sizeof(*kdamonds));
         nodes = calloc(m->n_nodes + 1, sizeof(*nodes));
@@ -325,6 +364,10 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
                 return diag_set(reterr, -ENOMEM, "out of memory");
 
         for (size_t i = 0; i < m->plan->n_kdamonds; i++) {
+                r = keep_running(m, i, now_us, reterr);
+                if (r < 0)
+                        return r;
+                outcome = MAX(outcome, r);
                 r = observe_kdamond(m, i, m->schemes + n, kdamonds + i, tried + n, applied + n, reterr);
                 if (r < 0)
                         return r;
@@ -335,7 +378,8 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
 
                 r = node_read_meminfo(m->root, node->nid, &node->total_bytes, &node->free_bytes);
                 if (r < 0)
-                        return diag_set(reterr, r, "node %d: cannot read its meminfo: %s", node->nid, strerror(-r));
+                        return diag_set(reterr, r, "/sys/devices/system/node/node%d/meminfo: cannot read: %s%s", node->nid,
+                                        strerror(-r), r == -ENOENT ? "; was the node taken away?" : "");
                 nodes[i] = (struct tuner_node) {
                         .nid = node->nid, .total_bytes = node->total_bytes, .free_bytes = node->free_bytes,
                 };
@@ -343,13 +387,14 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
 
         *ret_next_us = KERNEL_TURN_US;
         if (!m->tuner)
-                return 0;
+                return outcome;
         *ret_next_us = tuner_step(m->tuner,
                                   &(struct tuner_sample) {
                                           .now_us = now_us, .nodes = nodes, .n_nodes = m->n_nodes, .kdamonds = kdamonds,
                                   },
                                   decided, m->views);
-        return set_quotas(m, decided, reterr);
+        r = set_quotas(m, decided, reterr);
+        return r < 0 ? r : outcome;
 }
 
 /* Whether the kernel can pair the new kdamond's schemes with the old one's by index. */
@@ -366,70 +411,108 @@ static bool same_shape(const struct kdamond_plan *a, const struct kdamond_plan *
         return true;
 }
 
-/* Stages a running kdamond anew and commits it: regions, ages and statistics stay. */
-static int commit_kdamond(struct manager *m, const struct kdamond_plan *k, const struct quota_value *quotas,
-                          struct diag *reterr) {
-        _cleanup_ops_ struct ops *stage = NULL;
-        int r;
+/*
+ * Brings kdamond i to the plan's values, whatever it is doing. `keep`: what runs is of the same shape, and is to be kept with what it
+ * learnt. An error that leaves it running leaves it as it was.
+ */
+static int bring_kdamond(struct manager *m, size_t i, bool keep, struct diag *reterr) {
+        const struct kdamond_plan *k = m->plan->kdamonds + i;
+        int slot = slot_of(&m->slots, k->nid), r;
 
-        r = ops_make_kdamond(&m->slots, m->plan, k, &m->capability, &stage);
-        if (r < 0)
-                return diag_set(reterr, r, "out of memory");
-        r = apply_ops(m->root, stage, &APPLY_PATIENCE, NULL, reterr);
+        r = kdamond_is_running(m->root, slot, &APPLY_PATIENCE, reterr);
         if (r < 0)
                 return r;
-        return kdamond_set_quotas(m->root, &m->slots, k, &m->capability, quotas, reterr);
+        if (r > 0 && keep) {
+                r = kdamond_update(m->root, &m->slots, m->plan, k, &m->capability, quotas_of(m, i), reterr);
+                if (r == 0 || kdamond_is_running(m->root, slot, &APPLY_PATIENCE, NULL) != 0)
+                        return r;
+                /* The commit ended it (before 6.15). */
+        } else if (r > 0) {
+                r = kdamond_stop(m->root, slot, reterr);
+                if (r < 0)
+                        return r;
+        }
+        return kdamond_start(m->root, &m->slots, m->plan, k, &m->capability, quotas_of(m, i), reterr);
 }
 
-/* Brings the kernel from the old plan to the manager's. */
-static int change_kdamonds(struct manager *m, const struct plan *old, struct diag *reterr) {
+/* Brings the kernel from one plan, or from the middle of it, to the manager's. */
+static int change_kdamonds(struct manager *m, const struct plan *from, struct diag *reterr) {
         int r;
 
-        for (size_t i = 0; i < old->n_kdamonds; i++)
-                if (!plan_kdamond(m->plan, old->kdamonds[i].nid)) {
-                        r = kdamond_stop(m->root, slot_of(&m->slots, old->kdamonds[i].nid), reterr);
+        for (size_t i = 0; i < from->n_kdamonds; i++)
+                if (!plan_kdamond(m->plan, from->kdamonds[i].nid)) {
+                        r = kdamond_stop(m->root, slot_of(&m->slots, from->kdamonds[i].nid), reterr);
                         if (r < 0)
                                 return r;
                 }
         for (size_t i = 0; i < m->plan->n_kdamonds; i++) {
-                const struct kdamond_plan *k = m->plan->kdamonds + i, *before = plan_kdamond(old, k->nid);
+                const struct kdamond_plan *k = m->plan->kdamonds + i, *before = plan_kdamond(from, k->nid);
 
-                if (before && m->plan->tuner == old->tuner && same_shape(before, k))
-                        r = commit_kdamond(m, k, quotas_of(m, i), reterr);
-                else {
-                        r = before ? kdamond_stop(m->root, slot_of(&m->slots, k->nid), reterr) : 0;
-                        if (r == 0)
-                                r = kdamond_start(m->root, &m->slots, m->plan, k, &m->capability, quotas_of(m, i), reterr);
-                }
+                r = bring_kdamond(m, i, before && m->plan->tuner == from->tuner && same_shape(before, k), reterr);
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
-int manager_reload(struct manager *m, struct config *config, struct diag *reterr) {
-        _cleanup_config_ struct config *new_config = config;
-        _cleanup_topology_ struct topology *topology = NULL;
-        _cleanup_books_ struct books books = {};
+/* Brings the whole system from one plan to the manager's plan and configuration. */
+static int change_system(struct manager *m, const struct plan *from, struct diag *reterr) {
         int r;
 
-        r = make_books(m->root, new_config, &m->capability, &topology, &books, reterr);
-        if (r < 0)
-                return r;
+        /* With nothing to manage nothing is held. */
+        m->stopped_modules[0] = '\0';
+        if (manager_is_idle(m))
+                return MIN(manager_stop(m, reterr), 0);
+        if (saved_n_slots(m->saved) == 0)
+                return manager_take_hold(m, reterr);
+        r = system_check_modules(m->root, m->config, reterr);
+        if (r == 0)
+                r = system_stop_modules(m->root, m->saved, m->stopped_modules, reterr);
+        if (r == 0)
+                r = system_set_balancing(m->topology, m->config, m->saved, reterr);
+        return r < 0 ? r : change_kdamonds(m, from, reterr);
+}
 
-        config_free(m->config);
-        m->config = TAKE_PTR(new_config);
-        topology_free(m->topology);
-        m->topology = TAKE_PTR(topology);
-        manager_swap_books(m, &books);
+/* What a reload replaces. */
+struct state {
+        struct config *config;
+        struct topology *topology;
+        struct books books;
+};
 
-        if (!m->claimed)
-                return manager_is_idle(m) ? 0 : manager_take_hold(m, reterr);
-        r = system_stop_modules(m->root, m->config->exclusive_modules, m->saved, NULL, 0, reterr);
+static void state_done(struct state *s) {
+        books_done(&s->books);
+        s->topology = topology_free(s->topology);
+        s->config = config_free(s->config);
+}
+
+static void manager_swap_state(struct manager *m, struct state *s) {
+        struct config *config = m->config;
+        struct topology *topology = m->topology;
+
+        m->config = s->config;
+        m->topology = s->topology;
+        s->config = config;
+        s->topology = topology;
+        manager_swap_books(m, &s->books);
+}
+
+int manager_reload(struct manager *m, struct config *config, struct diag *reterr) {
+        _cleanup_(state_done) struct state other = { .config = config };
+        struct diag first = {}, second = {};
+        int r;
+
+        r = make_books(m->root, config, &m->capability, &other.topology, &other.books, reterr);
         if (r < 0)
                 return r;
-        r = system_set_balancing(m->topology, m->config, m->saved, reterr);
-        if (r < 0)
-                return r;
-        return change_kdamonds(m, books.plan, reterr);
+        manager_swap_state(m, &other);
+        r = change_system(m, other.books.plan, &first);
+        if (r == 0)
+                return 0;
+
+        manager_swap_state(m, &other);
+        if (change_system(m, other.books.plan, &second) == 0)
+                return diag_set(reterr, r, "%s", first.text);
+        (void) diag_set(reterr, r, "%s (Nor could the configuration before be put in force again: %s)", first.text, second.text);
+        return MANAGER_LOST;
 }

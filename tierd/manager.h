@@ -6,7 +6,9 @@
 #include "damon/observe.h"
 #include "policy/plan.h"
 #include "policy/tuner.h"
+#include "tierd/claim.h"
 #include "tierd/saved.h"
+#include "tierd/system.h"
 
 #include <stdbool.h>
 
@@ -38,15 +40,15 @@ struct manager {
         struct capability capability;
         struct slot_map slots;
         struct tuner *tuner;            /* direct only */
-        bool claimed;
-        char stopped_modules[128];      /* names, or "" */
+        char stopped_modules[MODULE_NAMES_SIZE];        /* by the last start or reload: names, or "" */
 
         struct scheme_report *schemes;  /* every scheme of the plan, in plan order */
         size_t n_schemes;
         struct tuner_view *views;       /* one per kdamond, direct only */
         struct node_report *nodes;      /* every node that the plan touches, ascending */
         size_t n_nodes;
-        struct quota_value *quotas;     /* in force, parallel to schemes */
+        struct quota_value *quotas;     /* in force, parallel to schemes; bytes 0: unknown, a write of them failed */
+        uint64_t *restarted_us;         /* per kdamond: when it was last started again, 0: never */
 };
 
 /*
@@ -57,18 +59,26 @@ struct manager {
 int manager_start(struct manager *m, int root, struct saved *saved, struct config *config, struct diag *reterr);
 
 /*
- * One turn: reads the counts and the nodes, and under the direct tuner sets new quotas. *ret_next_us: when the next turn is due.
+ * One turn: starts a kdamond again that has ended by itself, reads the counts and the nodes, and under the direct tuner sets new
+ * quotas. *ret_next_us: when the next turn is due. Returns 0, or MANAGER_RESTARTED with a sentence in reterr. After an
+ * error the same call tries again what it did not get done.
  */
+#define MANAGER_RESTARTED 1
 int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr);
 
 /*
  * Makes the plan again under a new configuration, and brings the kernel to it: kdamonds of the same shape by an online commit,
- * so that what they learnt is kept; others are stopped or started. An error while planning changes nothing and keeps the old
- * configuration (-EINVAL, -EOPNOTSUPP); `config` is taken over in any case.
+ * so that what they learnt is kept; others are stopped or started. With nothing to manage any more everything is put
+ * back, as by manager_stop(). `config` is taken over in any case.
+ * An error keeps the old configuration in force; MANAGER_LOST, with a sentence in reterr, says that even this failed: stop.
  */
+#define MANAGER_LOST 1
 int manager_reload(struct manager *m, struct config *config, struct diag *reterr);
 
-/* Everything off, every remembered value put back. Goes on after an error; returns the first. Safe on a half-started manager. */
+/*
+ * Everything off, every remembered value put back. Goes on after an error and returns the first; CLAIM_FOREIGN when the kdamonds
+ * were another program's by now, and were left alone. Safe on a half-started manager, and again after an error.
+ */
 int manager_stop(struct manager *m, struct diag *reterr);
 
 /* Frees what the manager holds (not the system: that is manager_stop()). */

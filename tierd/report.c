@@ -36,7 +36,8 @@ static void report_scheme(const struct log *log, const struct scheme *s) {
 void report_started(const struct log *log, const struct manager *m) {
         report_tiers(log, m->topology);
         for (size_t i = 0; i < m->n_schemes; i++)
-                report_scheme(log, m->schemes[i].scheme);
+                if (m->schemes[i].scheme->direction != AGE)
+                        report_scheme(log, m->schemes[i].scheme);
         for (size_t i = 0; i < m->plan->n_notes; i++)
                 log_write(log, LOG_NOTICE, "%s", m->plan->notes[i]);
         if (m->stopped_modules[0])
@@ -63,36 +64,81 @@ static uint32_t goal_current(const struct manager *m, const struct scheme *s) {
         return 0;
 }
 
-void report_schemes(const struct log *log, const struct manager *m, uint64_t *previous) {
+int reports_renew(struct reports *r, const struct manager *m) {
+        struct report_memory *schemes = calloc(m->n_schemes + 1, sizeof(*schemes));
+
+        if (!schemes)
+                return -ENOMEM;
+        for (size_t i = 0; i < m->n_schemes; i++) {
+                const struct scheme *s = m->schemes[i].scheme;
+
+                schemes[i] = (struct report_memory) {
+                        .direction = s->direction, .source_nid = s->source_nid, .target_nid = s->target_nid,
+                };
+                for (size_t j = 0; j < r->n_schemes; j++) {
+                        const struct report_memory *old = r->schemes + j;
+
+                        if (old->direction == s->direction && old->source_nid == s->source_nid &&
+                            old->target_nid == s->target_nid)
+                                schemes[i] = *old;
+                }
+        }
+        free(r->schemes);
+        r->schemes = schemes;
+        r->n_schemes = m->n_schemes;
+        return 0;
+}
+
+void reports_done(struct reports *r) {
+        free(r->schemes);
+        *r = (struct reports) {};
+}
+
+/* One scheme's line. `moved`: bytes since the line before. */
+static void report_movement(const struct log *log, const struct manager *m, const struct scheme_report *r, uint64_t moved) {
+        const struct scheme *s = r->scheme;
+        char current[FORMAT_MAX], goal[FORMAT_MAX], quota[FORMAT_MAX], size[FORMAT_MAX];
+        /* The quota of a window may be any number of bytes per any number of milliseconds; people compare rates. */
+        uint64_t rate = r->quota_window_us ?
+                (uint64_t) ((unsigned __int128) r->quota_bytes * 1000000 / r->quota_window_us) : 0;
+
+        log_write(log, LOG_INFO, "%s %d -> %d: node %d %s %s (goal %s), quota %s/s%s%s%s, moved %s",
+                  direction_to_string(s->direction), s->source_nid, s->target_nid, s->goal_nid,
+                  s->goal_metric == GOAL_NODE_MEM_FREE_BP ? "free" : "used",
+                  format_percent(goal_current(m, s), current, sizeof(current)),
+                  format_percent(s->goal_bp, goal, sizeof(goal)), format_size(rate, quota, sizeof(quota)),
+                  m->tuner ? " (" : "", m->tuner ? tuner_reason_to_string(r->reason) : "", m->tuner ? ")" : "",
+                  format_size(moved, size, sizeof(size)));
+}
+
+void report_schemes(const struct log *log, const struct manager *m, struct reports *reports) {
+        reports->down_bytes = reports->up_bytes = 0;
         for (size_t i = 0; i < m->n_schemes; i++) {
                 const struct scheme_report *r = m->schemes + i;
-                const struct scheme *s = r->scheme;
-                uint64_t moved = r->stats.sz_applied >= previous[i] ? r->stats.sz_applied - previous[i] : r->stats.sz_applied;
-                char current[FORMAT_MAX], goal[FORMAT_MAX], quota[FORMAT_MAX], size[FORMAT_MAX];
+                struct report_memory *before = reports->schemes + i;
+                /* A count that went back belongs to a kdamond that was started anew. */
+                uint64_t applied = r->stats.sz_applied,
+                         moved = applied >= before->applied_bytes ? applied - before->applied_bytes : applied;
 
-                /* The quota of a window may be any number of bytes per any number of milliseconds; people compare rates. */
-                uint64_t rate = r->quota_window_us ?
-                        (uint64_t) ((unsigned __int128) r->quota_bytes * 1000000 / r->quota_window_us) : 0;
-
-                previous[i] = r->stats.sz_applied;
-                log_write(log, LOG_INFO, "%s %d -> %d: node %d %s %s (goal %s), quota %s/s%s%s%s, moved %s",
-                          direction_to_string(s->direction), s->source_nid, s->target_nid, s->goal_nid,
-                          s->goal_metric == GOAL_NODE_MEM_FREE_BP ? "free" : "used",
-                          format_percent(goal_current(m, s), current, sizeof(current)),
-                          format_percent(s->goal_bp, goal, sizeof(goal)), format_size(rate, quota, sizeof(quota)),
-                          m->tuner ? " (" : "", m->tuner ? tuner_reason_to_string(r->reason) : "", m->tuner ? ")" : "",
-                          format_size(moved, size, sizeof(size)));
+                before->applied_bytes = applied;
+                if (r->scheme->direction == AGE)
+                        continue;
+                if (r->scheme->direction == DEMOTE)
+                        reports->down_bytes += moved;
+                else
+                        reports->up_bytes += moved;
+                report_movement(log, m, r, moved);
         }
 }
 
-void report_full_targets(const struct log *log, const struct manager *m, bool *full) {
+void report_full_targets(const struct log *log, const struct manager *m, struct reports *reports) {
         for (size_t i = 0; i < m->n_schemes; i++) {
                 const struct scheme_report *r = m->schemes + i;
                 bool now = r->scheme->direction == DEMOTE && r->reason == TUNER_NO_ROOM;
 
-                if (now == full[i])
+                if (now == reports->schemes[i].full)
                         continue;
-                full[i] = now;
+                reports->schemes[i].full = now;
                 if (now)
                         log_write(log, LOG_WARNING, "node %d is full: node %d cannot demote to it, and waits",
                                   r->scheme->target_nid, r->scheme->source_nid);

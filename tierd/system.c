@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/system.h"
 #include "base/file.h"
+#include "damon/apply.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,57 +9,52 @@
 #define NUMA_BALANCING "proc/sys/kernel/numa_balancing"
 #define RECLAIM_DEMOTION "sys/kernel/mm/numa/demotion_enabled"
 
-/*
- * The in-kernel users of damon_start(), all of them with a parameter `enabled` (mm/damon/{stat,reclaim,lru_sort}.c,
- * samples/damon/{mtier,prcl,wsse}.c). While one runs, a kdamond of the sysfs interface is refused.
- */
-static const char *const modules[] = {
-        "damon_stat", "damon_reclaim", "damon_lru_sort", "damon_sample_mtier", "damon_sample_prcl", "damon_sample_wsse",
-};
-
-/* 1 when the module's `enabled` is on. */
-static int module_is_enabled(int root, const char *module, char *path, size_t size) {
-        char value[16];
+/* damon_read_exclusive(), with a sentence for its failure. */
+static int read_modules(int root, char names[static MODULE_NAMES_SIZE], struct diag *reterr) {
         int r;
 
-        r = path_format(path, size, "sys/module/%s/parameters/enabled", module);
+        r = damon_read_exclusive(root, names, MODULE_NAMES_SIZE);
         if (r < 0)
-                return r;
-        r = file_read_line(root, path, value, sizeof(value));
-        if (r == -ENOENT)
-                return 0;
-        if (r < 0)
-                return r;
-        return strcmp(value, "Y") == 0 || strcmp(value, "1") == 0;
+                return diag_set(reterr, r, "/sys/module/damon_*/parameters/enabled: cannot read who holds DAMON: %s",
+                                strerror(-r));
+        return r;
 }
 
-int system_stop_modules(int root, enum modules_policy policy, struct saved *saved, char *ret_stopped, size_t size,
-                        struct diag *reterr) {
-        char path[PATH_SIZE];
-        size_t len = 0;
+int system_check_modules(int root, const struct config *c, struct diag *reterr) {
+        char names[MODULE_NAMES_SIZE];
         int r;
 
-        if (ret_stopped)
-                ret_stopped[0] = '\0';
-        for (size_t i = 0; i < ELEMENTSOF(modules); i++) {
-                r = module_is_enabled(root, modules[i], path, sizeof(path));
+        if (c->exclusive_modules != MODULES_REFUSE)
+                return 0;
+        r = read_modules(root, names, reterr);
+        if (r > 0)
+                return diag_set(reterr, -EBUSY,
+                                "%s of the kernel holds DAMON, and the configuration says exclusive_modules: refuse; write N to "
+                                "its /sys/module/…/parameters/enabled, or set exclusive_modules: stop", names);
+        return r;
+}
+
+int system_stop_modules(int root, struct saved *saved, char ret_stopped[static MODULE_NAMES_SIZE], struct diag *reterr) {
+        char names[MODULE_NAMES_SIZE], list[MODULE_NAMES_SIZE], path[PATH_SIZE];
+        char *rest = list;
+        int n, r;
+
+        n = read_modules(root, names, reterr);
+        if (n < 0)
+                return n;
+        memcpy(list, names, sizeof(list));
+        for (int i = 0; i < n && rest; i++) {
+                const char *name = strsep(&rest, ",");
+
+                name += strspn(name, " ");
+                r = path_format(path, sizeof(path), "sys/module/%s/parameters/enabled", name);
                 if (r < 0)
-                        return diag_set(reterr, r, "/%s: cannot read: %s", path, strerror(-r));
-                if (r == 0)
-                        continue;
-                if (policy == MODULES_REFUSE)
-                        return diag_set(reterr, -EBUSY,
-                                        "%s holds DAMON (/%s is Y) and the configuration says exclusive_modules: refuse; "
-                                        "switch it off, or set exclusive_modules: stop", modules[i], path);
+                        return diag_set(reterr, r, "the module \"%s\": its path is too long", name);
                 r = saved_change(saved, path, "N", reterr);
                 if (r < 0)
                         return r;
-                if (ret_stopped && len < size) {
-                        int n = snprintf(ret_stopped + len, size - len, "%s%s", len ? ", " : "", modules[i]);
-
-                        len += n > 0 ? (size_t) n : 0;
-                }
         }
+        memcpy(ret_stopped, names, sizeof(names));
         return 0;
 }
 
@@ -71,19 +67,24 @@ static size_t count_cpu_nodes(const struct topology *t) {
         return n;
 }
 
+/* NULL: as it was before tierd. */
+static int set(struct saved *saved, const char *path, const char *value, struct diag *reterr) {
+        struct diag d = {};
+        int r;
+
+        r = value ? saved_change(saved, path, value, &d) : saved_put_back(saved, path, &d);
+        if (r < 0 && r != -ENOENT)
+                return diag_set(reterr, r, "%s", d.text);
+        return 0;
+}
+
 int system_set_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *reterr) {
+        static const char *const demotion[] = { [SETTING_KEEP] = NULL, [SETTING_ON] = "true", [SETTING_OFF] = "false" };
         bool off = c->numa_balancing == BALANCING_OFF || (c->numa_balancing == BALANCING_AUTO && count_cpu_nodes(t) <= 1);
         int r;
 
-        if (off) {
-                r = saved_change(saved, NUMA_BALANCING, "0", reterr);
-                if (r < 0 && r != -ENOENT)
-                        return r;
-        }
-        if (c->reclaim_demotion != SETTING_KEEP) {
-                r = saved_change(saved, RECLAIM_DEMOTION, c->reclaim_demotion == SETTING_ON ? "true" : "false", reterr);
-                if (r < 0 && r != -ENOENT)
-                        return r;
-        }
-        return 0;
+        r = set(saved, NUMA_BALANCING, off ? "0" : NULL, reterr);
+        if (r < 0)
+                return r;
+        return set(saved, RECLAIM_DEMOTION, demotion[c->reclaim_demotion], reterr);
 }

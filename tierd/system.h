@@ -9,11 +9,19 @@
 /* What manages memory beside tierd, set as the configuration says. Every change goes through `saved`. */
 
 /*
- * Stops the modules that hold DAMON for themselves, or refuses: -EBUSY naming the first one that runs (exclusive_modules:
- * refuse), before anything is changed. `ret_stopped` (may be NULL) gets the names that were stopped, comma-separated.
+ * Whether the configuration lets tierd have DAMON: -EBUSY, naming the modules of the kernel that hold it for themselves, where they
+ * are to be refused (exclusive_modules: refuse). Only reads.
  */
-int system_stop_modules(int root, enum modules_policy policy, struct saved *saved, char *ret_stopped, size_t size,
-                        struct diag *reterr);
+int system_check_modules(int root, const struct config *c, struct diag *reterr);
 
-/* kernel.numa_balancing and reclaim demotion. A kernel without the setting needs nothing done. */
+/*
+ * Stops those modules. `ret_stopped` gets the names of what was stopped, comma-separated; "" when there was nothing to do.
+ */
+#define MODULE_NAMES_SIZE 160
+int system_stop_modules(int root, struct saved *saved, char ret_stopped[static MODULE_NAMES_SIZE], struct diag *reterr);
+
+/*
+ * kernel.numa_balancing and reclaim demotion. A kernel without the setting needs nothing done. What is to be kept is put back, if an
+ * earlier configuration changed it.
+ */
 int system_set_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *reterr);
