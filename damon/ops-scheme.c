@@ -195,6 +195,30 @@ static uint64_t apply_interval_us(const struct monitoring_config *m, const struc
         return m->aggregate_us > m->sample_us ? m->aggregate_us - m->sample_us : 1;
 }
 
+/*
+ * Aging. From 6.14 on `stat` walks the pages of a region past the filters, and the young filter clears what it finds
+ * (damon_pa_stat(), damos_folio_filter_match(); the capability `filter_allow` came in the same release). Before, `stat` looks
+ * at no page; there a migration that every page is rejected from does the same, once young has looked at it
+ * (__damos_pa_filter_out(), 6.12).
+ */
+static const struct filter reject_all[] = {
+        { .type = FILTER_YOUNG, .matching = true },
+        { .type = FILTER_ANON, .matching = true },
+        { .type = FILTER_ANON, .matching = false },
+};
+
+static const char *scheme_action(const struct scheme *s, const struct capability *c) {
+        switch (s->direction) {
+        case DEMOTE:
+                return "migrate_cold";
+        case PROMOTE:
+                return "migrate_hot";
+        case AGE:
+                return c->filter_allow ? "stat" : "migrate_cold";
+        }
+        return "stat";
+}
+
 void encode_scheme(struct encoder *e, int slot, size_t index, const struct plan *p, const struct scheme *s,
                    const struct capability *c) {
         char scheme[PATH_SIZE];
@@ -210,13 +234,16 @@ void encode_scheme(struct encoder *e, int slot, size_t index, const struct plan 
         }
         encoder_fail(e, path_format(scheme, sizeof(scheme), DAMON_ADMIN "/%d/contexts/0/schemes/%zu", slot, index));
         encoder_at(e, "%s", scheme);
-        encode(e, s->direction == DEMOTE ? "migrate_cold" : "migrate_hot", "action");
+        encode(e, scheme_action(s, c), "action");
         encode_int(e, s->target_nid, "target_nid");
         encode_u64(e, apply_interval_us(&p->monitoring, c), "apply_interval_us");
         encode_access_pattern(e, &s->access, &p->monitoring);
         encode_quotas_dir(e, scheme, p, s, c);
         encode_watermarks(e);
-        encode_filters(e, scheme, s->filters, s->n_filters, c);
+        if (s->direction == AGE && !c->filter_allow)
+                encode_filters(e, scheme, reject_all, ELEMENTSOF(reject_all), c);
+        else
+                encode_filters(e, scheme, s->filters, s->n_filters, c);
         encode_rest(e, c);
 }
 

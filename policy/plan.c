@@ -16,7 +16,9 @@
 #define SETTLED_AGGREGATIONS 5
 
 const char *direction_to_string(enum direction d) {
-        return d == DEMOTE ? "demote" : "promote";
+        static const char *const names[] = { [DEMOTE] = "demote", [PROMOTE] = "promote", [AGE] = "age" };
+
+        return names[d];
 }
 
 const char *goal_metric_to_string(enum goal_metric m) {
@@ -242,6 +244,29 @@ static int add_scheme(const struct maker *m, struct kdamond_plan *k, enum direct
         return add_filters(m, s);
 }
 
+/*
+ * The scheme that clears the accessed bits for the node's demote scheme, the first one. Its quota's ceiling is the demotion's: pages
+ * are then aged as fast as they could ever be demoted.
+ */
+static int add_aging(const struct maker *m, struct kdamond_plan *k) {
+        const struct scheme *demote = &k->schemes[0];
+        struct scheme *s = &k->schemes[k->n_schemes];
+
+        if (demote->direction != DEMOTE || !m->features->young_filter)
+                return 0;
+        *s = *demote;
+        s->direction = AGE;
+        /* No page comes before another: a sweep. */
+        s->weight_frequency = s->weight_age = 0;
+        s->filters = calloc(1, sizeof(*s->filters));
+        s->n_filters = 0;
+        if (!s->filters)
+                return -ENOMEM;
+        s->filters[s->n_filters++] = (struct filter){ .type = FILTER_YOUNG, .matching = true, .allow = false };
+        k->n_schemes++;
+        return 0;
+}
+
 /* The direct tuner decides by what these count. */
 static int add_probes(const struct maker *m, struct kdamond_plan *k) {
         const struct scheme *demote = NULL, *promote = NULL;
@@ -249,7 +274,7 @@ static int add_probes(const struct maker *m, struct kdamond_plan *k) {
         for (size_t i = 0; i < k->n_schemes; i++) {
                 if (k->schemes[i].direction == DEMOTE)
                         demote = &k->schemes[i];
-                else
+                else if (k->schemes[i].direction == PROMOTE)
                         promote = &k->schemes[i];
         }
 
@@ -331,7 +356,7 @@ static int add_kdamond(struct maker *m, const struct node *n) {
         r = copy_ranges(m, n, k);
         if (r < 0)
                 return r;
-        k->schemes = calloc(n_schemes, sizeof(*k->schemes));
+        k->schemes = calloc(n_schemes + 1, sizeof(*k->schemes));
         if (!k->schemes)
                 return -ENOMEM;
         IDSET_FOREACH(target, &demote) {
@@ -344,7 +369,10 @@ static int add_kdamond(struct maker *m, const struct node *n) {
                 if (r < 0)
                         return r;
         }
-        return m->plan->tuner == TUNER_DIRECT ? add_probes(m, k) : 0;
+        if (m->plan->tuner != TUNER_DIRECT)
+                return 0;
+        r = add_aging(m, k);
+        return r < 0 ? r : add_probes(m, k);
 }
 
 static int note_nodes(struct maker *m) {

@@ -15,7 +15,12 @@
  * How the kernel at hand is told is damon/'s business.
  */
 
-enum direction { DEMOTE, PROMOTE };
+/*
+ * AGE moves nothing. It clears the accessed bits of pages in cold regions, so that the `young` filter of the demote scheme means
+ * "accessed since", not "accessed ever": without it a page must be visited twice by demotion before it may go, the first time in
+ * vain. Under the direct tuner only, beside a demote scheme, and only while there is something to demote.
+ */
+enum direction { DEMOTE, PROMOTE, AGE };
 enum goal_metric { GOAL_NODE_MEM_FREE_BP, GOAL_NODE_MEM_USED_BP };
 
 /* Limits are inclusive; UINT32_MAX/UINT64_MAX: no limit. */
@@ -35,8 +40,8 @@ struct filter {
 };
 
 struct scheme {
-        enum direction direction;       /* demote: migrate_cold; promote: migrate_hot */
-        int source_nid, target_nid;
+        enum direction direction;       /* demote: migrate_cold; promote: migrate_hot; age: what this kernel has for it */
+        int source_nid, target_nid;     /* age: the demote scheme's, of the same node */
         enum goal_metric goal_metric;
         int goal_nid;
         uint32_t goal_bp;
@@ -69,7 +74,7 @@ struct kdamond_plan {
         int nid;
         struct mem_range *ranges;
         size_t n_ranges;
-        struct scheme *schemes;         /* demote first, then promote by ascending target: fixed slots */
+        struct scheme *schemes;         /* demote first, then promote by ascending target, then age: fixed slots */
         size_t n_schemes;
         struct probe *probes;           /* after the schemes, see DAMON.md: a scheme split by its quota splits regions */
         size_t n_probes;
@@ -109,6 +114,6 @@ DEFINE_CLEANUP(struct plan, plan_free)
 /* NULL when node nid has no kdamond in the plan. */
 const struct kdamond_plan *plan_kdamond(const struct plan *p, int nid);
 
-const char *direction_to_string(enum direction d);            /* "demote", "promote" */
+const char *direction_to_string(enum direction d);            /* "demote", "promote", "age" */
 const char *goal_metric_to_string(enum goal_metric m);        /* the kernel's keyword */
 const char *filter_type_to_string(enum filter_type t);        /* the kernel's keyword */

@@ -28,6 +28,8 @@
 #define HOT_MIN_BYTES (UINT64_C(1) << 20)
 /* What a demotion target keeps free: the migration allocates without reclaim and fails below the zone's watermarks. */
 #define TARGET_RESERVE_BP 100
+/* Charge windows are counted in jiffies, of up to 10 ms. */
+#define PASS_MIN_US UINT64_C(50000)
 /* Quota per byte wanted, at most, where much is tried in vain. */
 #define YIELD_FACTOR_MAX 4
 
@@ -314,7 +316,7 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
 
                 if (o->target == s->source && o->scheme->direction == PROMOTE)
                         coming += MIN(o->budget, expected(t, o, n));
-                else if (o->target == s->source)
+                else if (o->target == s->source && o->scheme->direction == DEMOTE)
                         want += o->budget;
                 else if (o->source == s->source && o->scheme->direction == PROMOTE)
                         have += MIN(o->budget, o->moved);
@@ -341,31 +343,51 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
 }
 
 /*
+ * Aging goes on at full rate while demotion is at work, or promotion into the node is, which will need it; and while the kdamond settles,
+ * so that the first demotion finds its pages aged.
+ */
+static void decide_aging(struct tuner *t, struct scheme_state *s) {
+        const struct node_state *n = t->nodes + s->source;
+        const struct scheme_state *d = demotion_of(t, s->source);
+        bool wanted = n->passes < SETTLED_FOR_EXCHANGE_PASSES || (d && d->budget > 0);
+
+        for (size_t i = 0; i < t->n_schemes; i++)
+                wanted = wanted || (t->schemes[i].target == s->source && t->schemes[i].scheme->direction == PROMOTE &&
+                                    t->schemes[i].budget > 0);
+        s->reason = d ? d->reason : TUNER_REST;
+        s->budget = wanted ? scheme_ceiling(t, s->scheme) : 0;
+}
+
+/*
  * A budget as bytes of quota: a quota is charged for what was tried, and what is free, pinned or filtered out is tried in vain. The
  * scheme's own yield of the last turns tells how much; it is believed down to a quarter.
  */
 static uint64_t budget_to_quota(const struct tuner *t, const struct scheme_state *s) {
         uint64_t quota = s->budget;
 
-        if (s->tried_smooth > 0 && s->moved_smooth < s->tried_smooth)
+        if (s->scheme->direction != AGE && s->tried_smooth > 0 && s->moved_smooth < s->tried_smooth)
                 quota = MIN(scale(s->budget, s->tried_smooth, MAX(s->moved_smooth, UINT64_C(1))), YIELD_FACTOR_MAX * s->budget);
         return MIN(quota, scheme_ceiling(t, s->scheme));
 }
 
-/* The charge window: two passes at least, so that a quota is not used up by the regions that come first. */
-static uint64_t window_us(const struct tuner *t) {
-        return MAX(2 * t->plan->monitoring.aggregate_us, UINT64_C(200000));
+/*
+ * The time between two passes of a scheme that share a charge window: one aggregation, so that every pass has its own. A window of many
+ * passes would let the first one take all, and with the kernel's order (the coldest region first, from its start) the tails of large
+ * regions would be reached late or never (docs/tuner.md).
+ */
+static uint64_t pass_us(const struct tuner *t) {
+        return MAX(t->plan->monitoring.aggregate_us, PASS_MIN_US);
 }
 
 uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_quota *quotas, struct tuner_view *views) {
-        uint64_t window = window_us(t);
+        uint64_t pass = pass_us(t);
         bool active = false;
 
         if (t->started && s->now_us > t->last_us) {
                 /* One long turn (a busy kernel, a suspended machine) must not make the next budgets large or small at once. */
                 uint64_t took = MIN(s->now_us - t->last_us, 4 * TURN_REST_US);
 
-                t->turn_us = MAX((3 * t->turn_us + took) / 4, window);
+                t->turn_us = MAX((3 * t->turn_us + took) / 4, pass);
         }
         t->last_us = s->now_us;
         t->started = true;
@@ -376,14 +398,20 @@ uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_
                         decide_promotion(t, t->schemes + i);
         for (size_t i = 0; i < t->n_demotions; i++)
                 decide_demotion(t, t->schemes + t->demotions[i]);
+        for (size_t i = 0; i < t->n_schemes; i++)
+                if (t->schemes[i].scheme->direction == AGE)
+                        decide_aging(t, t->schemes + i);
 
         for (size_t i = 0; i < t->n_schemes; i++) {
                 struct scheme_state *x = t->schemes + i;
 
-                /* A turn may hold several windows, or a part of one: the budget is handed out at its rate. */
+                /*
+                 * A turn holds several passes: the budget is handed out at its rate. The window is a little shorter than the time
+                 * between passes, so that a pass that comes early finds a new one.
+                 */
                 quotas[i] = (struct tuner_quota) {
-                        .bytes = scale(budget_to_quota(t, x), window, t->turn_us),
-                        .window_us = window,
+                        .bytes = scale(budget_to_quota(t, x), pass, t->turn_us),
+                        .window_us = pass - pass / 10,
                         .reason = x->reason,
                 };
                 active = active || x->budget > 0 || x->reason == TUNER_SETTLING;

@@ -132,7 +132,11 @@ static json_object *kdamond_to_json(const struct kdamond_plan *k, int *r) {
                 append(part, range_to_json(&k->ranges[i], r), r);
         part = put_new(o, "schemes", json_object_new_array(), r);
         for (size_t i = 0; *r >= 0 && i < k->n_schemes; i++)
-                append(part, scheme_to_json(&k->schemes[i], r), r);
+                if (k->schemes[i].direction != AGE)
+                        append(part, scheme_to_json(&k->schemes[i], r), r);
+        for (size_t i = 0; *r >= 0 && i < k->n_schemes; i++)
+                if (k->schemes[i].direction == AGE)
+                        put_access(put_new(o, "aging", json_object_new_object(), r), &k->schemes[i].access, r);
         if (k->n_probes > 0) {
                 part = put_new(o, "probes", json_object_new_array(), r);
                 for (size_t i = 0; *r >= 0 && i < k->n_probes; i++)

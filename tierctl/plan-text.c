@@ -73,7 +73,11 @@ void plan_print_text(const struct plan *p, FILE *f) {
                         fprintf(f, "  0x%" PRIx64 "-0x%" PRIx64 " (%s)\n", k->ranges[j].start, k->ranges[j].end,
                                 format_size(k->ranges[j].end - k->ranges[j].start, a, sizeof(a)));
                 for (size_t j = 0; j < k->n_schemes; j++)
-                        print_scheme(&k->schemes[j], m, f);
+                        if (k->schemes[j].direction == AGE)
+                                fprintf(f, "  age, while there is something to demote\n" LABEL "of what demotion may take: their accessed "
+                                           "bits are cleared, none moves\n", "pages");
+                        else
+                                print_scheme(&k->schemes[j], m, f);
         }
 
         if (p->n_notes > 0)

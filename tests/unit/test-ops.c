@@ -265,6 +265,32 @@ static void test_allowing_filters(void **state) {
         assert_null(o);
 }
 
+/* `stat` where it looks at pages; else a migration that rejects every page, after young has looked at it. */
+static void test_aging(void **state) {
+        struct plan *p = plan_two_nodes(TUNER_DIRECT);
+        struct capability old = capability_of("6.12"), c = capability_of("7.2");
+        struct slot_map m = slots_for(4);
+        struct ops *o;
+
+        (void) state;
+        p->kdamonds[0].schemes[0].direction = AGE;
+        assert_int_equal(ops_make_kdamond(&m, p, &p->kdamonds[0], &c, &o), 0);
+        assert_value(o, SCHEME(0, 0) "action", "stat");
+        assert_value(o, SCHEME(0, 0) "ops_filters/nr_filters", "1");
+        assert_value(o, SCHEME(0, 0) "quotas/bytes", "1");
+        ops_free(o);
+        assert_int_equal(ops_make_kdamond(&m, p, &p->kdamonds[0], &old, &o), 0);
+        assert_value(o, SCHEME(0, 0) "action", "migrate_cold");
+        assert_value(o, SCHEME(0, 0) "filters/nr_filters", "3");
+        assert_value(o, SCHEME(0, 0) "filters/0/type", "young");
+        assert_value(o, SCHEME(0, 0) "filters/0/matching", "Y");
+        assert_value(o, SCHEME(0, 0) "filters/1/type", "anon");
+        assert_value(o, SCHEME(0, 0) "filters/1/matching", "Y");
+        assert_value(o, SCHEME(0, 0) "filters/2/type", "anon");
+        assert_value(o, SCHEME(0, 0) "filters/2/matching", "N");
+        ops_free(o);
+}
+
 static void test_what_cannot_be(void **state) {
         struct capability old = capability_of("6.1.192"), c = capability_of("6.12");
         struct plan *p = plan_two_nodes(TUNER_DIRECT);
@@ -388,7 +414,7 @@ int main(void) {
                 cmocka_unit_test(test_7_2),
                 cmocka_unit_test(test_feedback),
                 cmocka_unit_test(test_auto_intervals),
-                cmocka_unit_test(test_allowing_filters),
+                cmocka_unit_test(test_allowing_filters), cmocka_unit_test(test_aging),
                 cmocka_unit_test(test_what_cannot_be),
                 cmocka_unit_test(test_quotas),
                 cmocka_unit_test(test_whole_plans),

@@ -111,7 +111,7 @@ static void assert_refused(const struct machine *m, const char *yaml, const stru
         assert_int_equal(plan_make(&m->topology, c, f, &p, NULL), error);
 }
 
-/* The schemes in short: "0:d1 1:u0" is node 0 demoting to 1, node 1 promoting (up) to 0. */
+/* The moving schemes in short: "0:d1 1:u0" is node 0 demoting to 1, node 1 promoting (up) to 0. */
 static void assert_schemes(const struct plan *p, const char *expected) {
         char text[256] = "";
         size_t n = 0;
@@ -129,6 +129,8 @@ static void assert_schemes(const struct plan *p, const char *expected) {
                         const struct scheme *s = &k->schemes[j];
 
                         assert_int_equal(s->source_nid, k->nid);
+                        if (s->direction == AGE)
+                                continue;
                         n += (size_t) snprintf(text + n, sizeof(text) - n, "%s%s%d", j > 0 ? "," : "",
                                                s->direction == DEMOTE ? "d" : "u", s->target_nid);
                         assert_int_equal(s->goal_metric,
@@ -328,6 +330,34 @@ static void test_filters(void **state) {
         assert_filter(&old->kdamonds[0].schemes[0].filters[0], FILTER_MEMCG, true);
 }
 
+/* Aging stands behind the moving schemes, beside a demote scheme, under direct, where there is a young filter. */
+static void test_aging(void **state) {
+        _cleanup_plan_ struct plan *p = NULL, *kernel = NULL, *bare = NULL;
+        const struct kdamond_plan *k;
+        struct plan_features no_young = linux_6_12;
+        struct machine m;
+
+        (void) state;
+        make_three_tiers(&m);
+        p = make(&m, "demote: {min_age: 2s, quota: {bytes: 7MiB}}\nexclude: [{type: anon}]", &linux_6_12);
+        k = plan_kdamond(p, 1);
+        assert_int_equal(k->n_schemes, 3);
+        assert_int_equal(k->schemes[2].direction, AGE);
+        assert_int_equal(k->schemes[2].target_nid, 2);
+        assert_int_equal(k->schemes[2].access.max_per_aggregation, 0);
+        assert_int_equal(k->schemes[2].access.min_age_us, 2000000);
+        assert_true(k->schemes[2].quota_bytes == UINT64_C(7) << 20);
+        assert_int_equal(k->schemes[2].n_filters, 1);
+        assert_filter(&k->schemes[2].filters[0], FILTER_YOUNG, true);
+        assert_int_equal(plan_kdamond(p, 2)->n_schemes, 1);
+
+        kernel = make(&m, "tuning: {tuner: kernel}", &linux_6_18);
+        assert_int_equal(plan_kdamond(kernel, 0)->n_schemes, 1);
+        no_young.young_filter = false;
+        bare = make(&m, "", &no_young);
+        assert_int_equal(plan_kdamond(bare, 0)->n_schemes, 1);
+}
+
 static void test_probes(void **state) {
         _cleanup_plan_ struct plan *p = NULL, *aged = NULL, *kernel = NULL;
         const struct kdamond_plan *k;
@@ -442,7 +472,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_roles),   cmocka_unit_test(test_notes),     cmocka_unit_test(test_values),
                 cmocka_unit_test(test_min_access_rounds_up),                      cmocka_unit_test(test_filters),
-                cmocka_unit_test(test_probes),  cmocka_unit_test(test_tuners),    cmocka_unit_test(test_intervals),
+                cmocka_unit_test(test_probes),  cmocka_unit_test(test_aging),  cmocka_unit_test(test_tuners),    cmocka_unit_test(test_intervals),
                 cmocka_unit_test(test_refusals), cmocka_unit_test(test_words),
         };
 

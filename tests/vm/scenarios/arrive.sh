@@ -23,6 +23,9 @@ total0=$(($(node_kib 0 MemTotal) * 1024))
 gap=$(((500 - $(free_bp 0)) * (total0 / 10000)))
 [ $gap -gt 0 ] || gap=0
 free_max=0
+# Pages that were freed and wait on a CPU's list are not counted as free.
+percpu_mib() { awk '$1 == "Node" { n = $2 + 0 } $1 == "count:" && n == 0 { s += $2 } END { print int(s / 256) }' /proc/zoneinfo; }
+percpu=$(percpu_mib)
 
 [ "$LIVE" = no ] || sh /root/view.sh >/dev/console 2>&1 &
 start=$(now_ms)
@@ -51,6 +54,9 @@ p21=$(applied 2 migrate_hot 1) p10=$(applied 1 migrate_hot 0) d01=$(applied 0 mi
 say "promoted 2 -> 1 $((p21 / MIB)) MiB, 1 -> 0 $((p10 / MIB)) MiB; demoted 0 -> 1 $((d01 / MIB)) MiB, gap at start $((gap / MIB)) MiB"
 say "hot set on node 0 after a minute: $(resident_percent hot 0) %; free $(free_bp 0) bp, at most $free_max bp"
 
+percpu_after=$(percpu_mib)
+say "cold set off node 0: $((($(set_bytes cold) - $(resident cold 0)) / MIB)) MiB; hot set on node 0: $(($(resident hot 0) / MIB)) MiB; on per-CPU lists of node 0: $percpu MiB before, $percpu_after MiB now"
+
 m0=$(migrated_bytes) t0=$(now_ms)
 while [ $(($(now_ms) - t0)) -lt $((REST * 1000)) ]; do
 	progress >>/out/progress
@@ -65,7 +71,9 @@ if [ "$ASSERT" = yes ]; then
 	check "hot set on node 0 (%)" "$(resident_percent hot 0)" 95 100
 	check "promoted per hot byte, 2 -> 1 (%)" $((p21 * 100 / hot)) 0 200
 	check "promoted per hot byte, 1 -> 0 (%)" $((p10 * 100 / hot)) 0 200
-	check "demoted from node 0 beyond what was promoted and the gap (MiB)" $(((d01 - p10 - gap) / MIB)) -10000 $((total0 / 100 / MIB))
+	# Freed pages that wait on a CPU's list were made room of too. One point of the node is what the two goals overlap by.
+	check "demoted from node 0 beyond what was promoted and the gap (MiB)" $(((d01 - p10 - gap) / MIB - percpu_after + percpu)) \
+		-10000 $((total0 / 100 / MIB))
 	check "free on node 0 (bp, goal 500)" "$(free_bp 0)" 300 700
 	check "migrated at rest (KiB/s)" $rest 0 1023
 	same "numa_balancing under tierd" "$(cat /proc/sys/kernel/numa_balancing)" 0
