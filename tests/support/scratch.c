@@ -116,6 +116,7 @@ void scratch_reset_faults(struct scratch *s) {
         s->fault_error = s->read_fault_error = 0;
         s->fault_times = s->read_fault_times = 0;
         s->commit_kills = false;
+        s->exit_at = SIZE_MAX;
 }
 
 struct scratch *scratch_new(enum scratch_kernel kernel) {
@@ -167,6 +168,79 @@ bool scratch_slot_is_empty(struct scratch *s, int slot) {
                strcmp(scratch_getf(s, DAMON_ADMIN "/%d/contexts/nr_contexts", slot), "0") == 0;
 }
 
+static struct {
+        FILE *out;
+        size_t prefix;
+} snapshot;
+
+static int show_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+        const char *name = path + snapshot.prefix;
+
+        (void) ftw;
+        if (type == FTW_SL)
+                return 0;
+        /* Only what a machine has: a test may keep other things beside it. */
+        if (strncmp(name, "/sys", 4) != 0 && strncmp(name, "/proc", 5) != 0)
+                return 0;
+        if (S_ISREG(st->st_mode))
+                (void) fprintf(snapshot.out, "%s %s\n", name, scratch_get(active, name + 1));
+        else
+                (void) fprintf(snapshot.out, "%s/\n", name);
+        return 0;
+}
+
+static int compare_lines(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+char *scratch_snapshot(struct scratch *s) {
+        char *text = NULL, *sorted = NULL, *rest, *line, **lines;
+        size_t len = 0, n = 0;
+
+        snapshot.out = open_memstream(&text, &len);
+        must(snapshot.out != NULL, "open_memstream", "");
+        snapshot.prefix = strlen(s->path);
+        must(nftw(s->path, show_one, 16, FTW_PHYS) == 0, "walk", s->path);
+        (void) fclose(snapshot.out);
+
+        /* By name: a directory's order changes as its entries come and go. */
+        lines = calloc(len + 1, sizeof(*lines));
+        must(lines != NULL, "calloc", "");
+        for (rest = text; (line = strsep(&rest, "\n"));)
+                lines[n++] = line;
+        qsort(lines, n, sizeof(*lines), compare_lines);
+        snapshot.out = open_memstream(&sorted, &len);
+        must(snapshot.out != NULL, "open_memstream", "");
+        for (size_t i = 0; i < n; i++)
+                (void) fprintf(snapshot.out, "%s\n", lines[i]);
+        (void) fclose(snapshot.out);
+        free(lines);
+        free(text);
+        return sorted;
+}
+
+/* Of the kernel's own modules, `enabled` is as exclusive as a start is. */
+static int store_module(struct scratch *s, const char *path, const char *value) {
+        if (strcmp(value, "Y") == 0)
+                for (int i = 0; i < SCRATCH_SLOTS_MAX; i++)
+                        if (strcmp(scratch_getf(s, DAMON_ADMIN "/%d/state", i), "on") == 0)
+                                return -EBUSY;
+        scratch_make(s, path, value, 0644);
+        return 0;
+}
+
+/* An attribute outside DAMON: takes what it is given, whole. */
+static int store_other(struct scratch *s, const char *path, const char *value) {
+        struct stat st;
+
+        if (fstatat(s->root, path, &st, 0) < 0)
+                return -errno;
+        if (strncmp(path, "sys/module/damon_", 17) == 0)
+                return store_module(s, path, value);
+        scratch_make(s, path, value, 0644);
+        return 0;
+}
+
 /* The linker's names for the calls that every object makes, and for base/'s own. */
 int __real_file_write(int root, const char *path, const char *value);
 int __wrap_file_write(int root, const char *path, const char *value);
@@ -182,9 +256,11 @@ int __wrap_file_write(int root, const char *path, const char *value) {
                 s->fault_times--;
                 return s->fault_error;
         }
+        if (s->writes == s->exit_at)
+                _exit(0);
         s->writes++;
         return strncmp(path, DAMON_ADMIN "/", strlen(DAMON_ADMIN) + 1) == 0 ? scratch_store(s, path, value)
-                                                                            : __real_file_write(root, path, value);
+                                                                            : store_other(s, path, value);
 }
 
 int __wrap_file_read_line(int root, const char *path, char *buf, size_t size) {

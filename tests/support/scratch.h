@@ -39,6 +39,7 @@ struct scratch {
         unsigned read_fault_times;
         bool no_paddr;                  /* built without CONFIG_DAMON_PADDR */
         bool commit_kills;              /* the next commit fails inside the kernel */
+        size_t exit_at;                 /* the process ends in place of this write, as by SIGKILL */
 
         /* What the kernel would have done to the machine. Tests want these empty. */
         const char *oops;               /* NULL, or what was dereferenced */
@@ -68,6 +69,9 @@ void scratch_remove(struct scratch *s, const char *path);
 
 /* Another program's kdamonds: n slots, the first of which runs as pid 123. */
 void scratch_occupy(struct scratch *s, unsigned n);
+
+/* What is in every file of the machine, by path: a fresh string, to compare. */
+char *scratch_snapshot(struct scratch *s);
 
 /* off, and without a context. */
 bool scratch_slot_is_empty(struct scratch *s, int slot);

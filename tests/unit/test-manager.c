@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "damon/apply.h"
+#include "tests/support/tiered.h"
+#include "tierd/manager.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static const enum scratch_kernel KERNELS[] = { SCRATCH_6_12, SCRATCH_6_18, SCRATCH_7_2 };
+
+static const char DIRECT[] = "tuning: {tuner: direct}\n";
+static const char KERNEL_TUNER[] = "tuning: {tuner: kernel}\n";
+static const char ONE_TIER[] = "tiers: [[0, 1, 2]]\n";
+
+/* A machine, what it looked like before, its record, and a manager. */
+struct fixture {
+        struct scratch *s;
+        char *before;
+        int run;
+        struct saved *saved;
+        struct manager m;
+};
+
+static struct fixture fixture_new(enum scratch_kernel kernel) {
+        struct fixture f = { .run = -EBADF };
+        struct diag d = {};
+
+        APPLY_PATIENCE = (struct apply_patience){ .tries = 3, .pause_us = 0 };
+        f.s = tiered_new(kernel, &f.run);
+        f.before = scratch_snapshot(f.s);
+        if (saved_open(f.s->root, f.run, &f.saved, &d) < 0)
+                fail_msg("%s", d.text);
+        return f;
+}
+
+static void fixture_done(struct fixture *f) {
+        if (f->s->oops)
+                fail_msg("the kernel would have crashed: %s", f->s->oops);
+        if (f->s->unlimited)
+                fail_msg("a scheme would have run without its quota");
+        manager_done(&f->m);
+        f->saved = saved_free(f->saved);
+        free(f->before);
+        (void) close(f->run);
+        scratch_free(f->s);
+}
+#define _cleanup_fixture_ _cleanup_(fixture_done)
+
+static int start(struct fixture *f, const char *config, struct diag *d) {
+        manager_done(&f->m);
+        return manager_start(&f->m, f->s->root, f->saved, config_of(config), d);
+}
+
+static void started(struct fixture *f, const char *config) {
+        struct diag d = {};
+
+        if (start(f, config, &d) < 0)
+                fail_msg("start: %s", d.text);
+}
+
+static void turn(struct fixture *f, uint64_t now_s, int expected) {
+        struct diag d = {};
+        uint64_t next = 0;
+        int r;
+
+        r = manager_turn(&f->m, now_s * 1000000, &next, &d);
+        if (r != expected)
+                fail_msg("turn: %d, %s", r, d.text);
+        assert_true(r < 0 || next > 0);
+}
+
+static void stopped(struct fixture *f, const char *after) {
+        struct diag d = {};
+
+        if (manager_stop(&f->m, &d) != 0)
+                fail_msg("stop: %s", d.text);
+        assert_as_found(f->s, f->before, after);
+        assert_true(saved_is_empty(f->saved));
+        assert_int_equal(faccessat(f->run, "state", F_OK, 0), -1);
+}
+
+static unsigned running(struct fixture *f) {
+        unsigned n = 0;
+
+        for (int i = 0; i < 8; i++)
+                n += strcmp(scratch_getf(f->s, DAMON_ADMIN "/%d/state", i), "on") == 0;
+        return n;
+}
+
+static const char *quota(struct fixture *f, int slot, int scheme) {
+        return scratch_getf(f->s, DAMON_ADMIN "/%d/contexts/0/schemes/%d/quotas/bytes", slot, scheme);
+}
+
+/* What the books say of the quotas is what the files say. */
+static void assert_books(struct fixture *f) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < f->m.plan->n_kdamonds; i++) {
+                const struct kdamond_plan *k = &f->m.plan->kdamonds[i];
+
+                for (size_t j = 0; j < k->n_schemes; j++, n++) {
+                        char bytes[32];
+
+                        (void) snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long) f->m.quotas[n].bytes);
+                        assert_string_equal(quota(f, k->nid, (int) j), bytes);
+                }
+        }
+}
+
+static void test_start_turn_stop(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+
+                started(&f, DIRECT);
+                assert_int_equal(running(&f), 3);
+                assert_books(&f);
+                assert_string_equal(scratch_get(f.s, "proc/sys/kernel/numa_balancing"), "0");
+                assert_string_equal(f.m.stopped_modules, KERNELS[i] == SCRATCH_6_12 ? "" : "damon_stat");
+                for (uint64_t t = 1; t < 5; t++)
+                        turn(&f, t, 0);
+                assert_int_equal(f.m.n_nodes, 3);
+                assert_int_equal(f.m.nodes[2].total_bytes, UINT64_C(512) << 20);
+                assert_int_equal(f.s->starts, 3);
+                stopped(&f, "stop");
+                /* And once more, on the same record. */
+                started(&f, DIRECT);
+                stopped(&f, "the second stop");
+        }
+}
+
+static void test_nothing_to_manage(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+
+        (void) state;
+        scratch_reset_faults(f.s);
+        started(&f, ONE_TIER);
+        assert_true(manager_is_idle(&f.m));
+        assert_int_equal(f.s->writes, 0);
+        turn(&f, 1, 0);
+        stopped(&f, "stop");
+}
+
+/* Refusals come before any write. */
+static void test_refusals(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        struct diag d = {};
+
+        (void) state;
+        scratch_reset_faults(f.s);
+        assert_int_equal(start(&f, "system: {exclusive_modules: refuse}\n", &d), -EBUSY);
+        assert_non_null(strstr(d.text, "damon_stat"));
+        assert_non_null(strstr(d.text, "exclusive_modules: stop"));
+        assert_int_equal(f.s->writes, 0);
+        assert_int_equal(faccessat(f.run, "state", F_OK, 0), -1);
+
+        scratch_occupy(f.s, 8);
+        free(f.before);
+        f.before = scratch_snapshot(f.s);
+        scratch_reset_faults(f.s);
+        assert_int_equal(start(&f, "", &d), -EBUSY);
+        assert_non_null(strstr(d.text, "8 kdamonds"));
+        assert_int_equal(f.s->writes, 0);
+        stopped(&f, "stop");
+}
+
+static void fail_everywhere(enum scratch_kernel kernel) {
+        _cleanup_fixture_ struct fixture f = fixture_new(kernel);
+        static const int errors[] = { -EINVAL, -EIO, -ENOMEM, -EBUSY };
+        size_t n;
+
+        scratch_reset_faults(f.s);
+        started(&f, "system: {reclaim_demotion: on}\n");
+        n = f.s->writes;
+        stopped(&f, "stop");
+        /* All of the beginning, where everything is different, and of the many attributes after it some. */
+        for (size_t i = 0; i < n; i += i < 40 ? 1 : 5) {
+                int error = errors[i % ELEMENTSOF(errors)], r;
+                struct diag d = {};
+                char where[64];
+
+                (void) snprintf(where, sizeof(where), "write %zu failed", i);
+                scratch_reset_faults(f.s);
+                f.s->fault_at = i;
+                f.s->fault_error = error;
+                f.s->fault_times = APPLY_PATIENCE.tries;
+                r = start(&f, "system: {reclaim_demotion: on}\n", &d);
+                if (r == 0) {
+                        /* A keyword that the kernel refuses is one that it does not know. */
+                        assert_int_equal(error, -EINVAL);
+                        assert_int_equal(manager_stop(&f.m, &d), 0);
+                } else if (f.s->fault_times > 0 && error != -EBUSY) {
+                        /* The undo met the fault as well, and said so; the next try mends it. */
+                        if (f.s->writes == i)
+                                assert_non_null(strstr(d.text, "cannot write \""));
+                        scratch_reset_faults(f.s);
+                        assert_int_equal(manager_stop(&f.m, &d), 0);
+                } else if (r == error) {
+                        assert_int_equal(d.error, error);
+                        assert_non_null(strstr(d.text, "cannot write \""));
+                        assert_non_null(strstr(d.text, strerror(-error)));
+                }
+                scratch_reset_faults(f.s);
+                stopped(&f, where);
+        }
+        started(&f, "");
+        stopped(&f, "stop");
+}
+
+static void test_every_write_may_fail(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++)
+                fail_everywhere(KERNELS[i]);
+}
+
+/* The undo fails too: said in the same breath, recorded, and done by the next tierd. */
+static void test_undo_that_fails(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        struct diag d = {};
+        size_t n;
+
+        (void) state;
+        scratch_reset_faults(f.s);
+        started(&f, "");
+        n = f.s->writes;
+        stopped(&f, "stop");
+        for (size_t i = 1; i < n; i += 31) {
+                scratch_reset_faults(f.s);
+                f.s->fault_at = i;
+                f.s->fault_error = -EIO;
+                f.s->fault_times = 100000;
+                assert_int_equal(start(&f, "", &d), -EIO);
+                assert_non_null(strstr(d.text, "`tierd --restore`"));
+                f.saved = saved_free(f.saved);
+                manager_done(&f.m);
+
+                scratch_reset_faults(f.s);
+                assert_int_equal(saved_open(f.s->root, f.run, &f.saved, &d), 0);
+                assert_false(saved_is_empty(f.saved));
+                assert_int_equal(claim_release(f.s->root, f.saved, &d), 0);
+                assert_int_equal(saved_restore(f.saved, &d), 0);
+                assert_true(saved_is_empty(f.saved));
+                assert_as_found(f.s, f.before, "restore");
+        }
+}
+
+/* Killed in place of any write of a start, of a turn or of the stop: the next tierd finds it in the record and puts it back. */
+static void test_killed_anywhere(void **state) {
+        (void) state;
+        for (size_t k = 0; k < ELEMENTSOF(KERNELS); k++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[k]);
+                size_t n;
+
+                scratch_reset_faults(f.s);
+                started(&f, "");
+                turn(&f, 1, 0);
+                stopped(&f, "stop");
+                n = f.s->writes;
+                for (size_t i = 0; i < n; i += i < 30 || i + 12 > n ? 1 : 23) {
+                        struct diag d = {};
+                        char where[64];
+                        pid_t pid;
+
+                        f.saved = saved_free(f.saved);
+                        manager_done(&f.m);
+                        pid = fork();
+                        assert_true(pid >= 0);
+                        if (pid == 0) {
+                                uint64_t next;
+
+                                scratch_reset_faults(f.s);
+                                f.s->exit_at = i;
+                                if (saved_open(f.s->root, f.run, &f.saved, NULL) == 0 && start(&f, "", NULL) == 0 &&
+                                    manager_turn(&f.m, 1000000, &next, NULL) == 0)
+                                        (void) manager_stop(&f.m, NULL);
+                                _exit(1);
+                        }
+                        int status = -1;
+
+                        assert_int_equal(waitpid(pid, &status, 0), pid);
+                        assert_int_equal(status, 0);
+
+                        (void) snprintf(where, sizeof(where), "killed at write %zu", i);
+                        assert_int_equal(saved_open(f.s->root, f.run, &f.saved, &d), 0);
+                        if (claim_release(f.s->root, f.saved, &d) != 0)
+                                fail_msg("%s: %s", where, d.text);
+                        assert_int_equal(saved_restore(f.saved, &d), 0);
+                        assert_as_found(f.s, f.before, where);
+                        assert_true(saved_is_empty(f.saved));
+                        /* Twice is as good as once. */
+                        assert_int_equal(saved_restore(f.saved, &d), 0);
+                        assert_as_found(f.s, f.before, where);
+                }
+        }
+}
+
+static void dies(struct fixture *f, int slot) {
+        char path[128];
+
+        (void) snprintf(path, sizeof(path), DAMON_ADMIN "/%d/state", slot);
+        scratch_make(f->s, path, "off", 0600);
+}
+
+static void test_silent_death(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                struct diag d = {};
+                uint64_t next;
+
+                started(&f, "");
+                turn(&f, 100, 0);
+                dies(&f, 1);
+                assert_int_equal(manager_turn(&f.m, UINT64_C(101000000), &next, &d), MANAGER_RESTARTED);
+                assert_non_null(strstr(d.text, "node 1: its kdamond"));
+                assert_int_equal(running(&f), 3);
+                assert_books(&f);
+                turn(&f, 102, 0);
+
+                /* Another one has its own chance; the same one, so soon, has none. */
+                dies(&f, 2);
+                turn(&f, 103, MANAGER_RESTARTED);
+                dies(&f, 1);
+                assert_int_equal(manager_turn(&f.m, UINT64_C(104000000), &next, &d), -EIO);
+                assert_non_null(strstr(d.text, "node 1"));
+                assert_non_null(strstr(d.text, "again"));
+                turn(&f, 170, MANAGER_RESTARTED);
+
+                /* It does not start: the turn fails, and the next one tries. */
+                dies(&f, 0);
+                scratch_reset_faults(f.s);
+                f.s->fault_at = 3;
+                f.s->fault_error = -EIO;
+                f.s->fault_times = 1;
+                assert_int_equal(manager_turn(&f.m, UINT64_C(171000000), &next, &d), -EIO);
+                assert_non_null(strstr(d.text, "node 0"));
+                assert_non_null(strstr(d.text, "cannot write"));
+                turn(&f, 172, MANAGER_RESTARTED);
+                stopped(&f, "stop");
+        }
+}
+
+/* Free memory is at 0, so the tuner demotes as soon as it has seen enough. */
+static void count_on(struct fixture *f, uint64_t passes) {
+        for (size_t i = 0; i < f->m.plan->n_kdamonds; i++) {
+                const struct kdamond_plan *k = &f->m.plan->kdamonds[i];
+
+                for (size_t j = 0; j < k->n_probes; j++) {
+                        char path[160], bytes[32];
+                        uint64_t share = k->probes[j].kind == PROBE_HOT ? 4 : 1;
+
+                        (void) snprintf(path, sizeof(path), DAMON_ADMIN "/%d/contexts/0/schemes/%zu/stats/sz_tried", k->nid,
+                                        k->n_schemes + j);
+                        (void) snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long) ((passes << 29) / share));
+                        scratch_make(f->s, path, bytes, 0400);
+                }
+        }
+}
+
+/* Turns until a quota is set; ends at the turn before the clock reads `now`. */
+static uint64_t until_quota(struct fixture *f, uint64_t now) {
+        for (int i = 0; i < 40; i++, now++) {
+                count_on(f, now * 10);
+                turn(f, now, 0);
+                assert_books(f);
+                for (size_t n = 0; n < f->m.n_schemes; n++)
+                        if (f->m.quotas[n].bytes > 1)
+                                return now + 1;
+        }
+        fail_msg("no quota was ever set");
+        return now;
+}
+
+/* A write of quotas that failed is made again by the next turn, though the tuner decides the same. */
+static void test_quotas_that_fail(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                uint64_t now;
+                size_t n;
+
+                started(&f, "");
+                now = until_quota(&f, 1);
+                count_on(&f, now * 10);
+                scratch_reset_faults(f.s);
+                turn(&f, now++, 0);
+                n = f.s->writes;
+                for (size_t k = 0; k < n; k++) {
+                        scratch_reset_faults(f.s);
+                        f.s->fault_at = k;
+                        f.s->fault_error = -EIO;
+                        f.s->fault_times = 1;
+                        count_on(&f, now * 10);
+                        turn(&f, now++, -EIO);
+                        scratch_reset_faults(f.s);
+                        count_on(&f, now * 10);
+                        turn(&f, now++, 0);
+                        assert_books(&f);
+                }
+                stopped(&f, "stop");
+        }
+}
+
+static int reload(struct fixture *f, const char *config, struct diag *d) {
+        return manager_reload(&f->m, config_of(config), d);
+}
+
+static void reloaded(struct fixture *f, const char *config) {
+        struct diag d = {};
+
+        if (reload(f, config, &d) != 0)
+                fail_msg("reload \"%s\": %s", config, d.text);
+        assert_books(f);
+}
+
+static void test_reload(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                unsigned starts;
+                struct diag d = {};
+
+                started(&f, DIRECT);
+                starts = f.s->starts;
+
+                /* The same shape: commits, and what was learnt is kept. */
+                reloaded(&f, "demote: {goal: {free: 10%}}\n");
+                assert_int_equal(f.s->starts, starts);
+                assert_int_equal(f.m.plan->kdamonds[0].schemes[0].goal_bp, 1000);
+                turn(&f, 1, 0);
+
+                /* Fewer schemes: that kdamond is another one. The last node has none left. */
+                reloaded(&f, "nodes: {2: {promote: {enabled: false}}}\n");
+                assert_int_equal(running(&f), 2);
+                turn(&f, 2, 0);
+                reloaded(&f, "");
+                assert_int_equal(running(&f), 3);
+                turn(&f, 3, 0);
+
+                /* Nothing to manage gives everything back; and from there to something. */
+                reloaded(&f, ONE_TIER);
+                assert_as_found(f.s, f.before, "a reload to nothing");
+                assert_true(saved_is_empty(f.saved));
+                turn(&f, 4, 0);
+                reloaded(&f, "system: {numa_balancing: off, reclaim_demotion: on}\n");
+                assert_int_equal(running(&f), 3);
+                assert_string_equal(scratch_get(f.s, "sys/kernel/mm/numa/demotion_enabled"), "true");
+
+                /* What is to be kept is put back. */
+                reloaded(&f, "system: {numa_balancing: keep}\n");
+                assert_string_equal(scratch_get(f.s, "sys/kernel/mm/numa/demotion_enabled"), "false");
+                assert_string_equal(scratch_get(f.s, "proc/sys/kernel/numa_balancing"), "1");
+
+                /* Other tuners. */
+                if (f.m.capability.node_goals) {
+                        reloaded(&f, KERNEL_TUNER);
+                        assert_null(f.m.tuner);
+                        turn(&f, 5, 0);
+                        reloaded(&f, DIRECT);
+                        assert_non_null(f.m.tuner);
+                        turn(&f, 6, 0);
+                } else {
+                        assert_int_equal(reload(&f, KERNEL_TUNER, &d), -EINVAL);
+                        assert_int_equal(f.m.plan->tuner, TUNER_DIRECT);
+                }
+
+                /* A configuration that cannot be: nothing changes. */
+                scratch_reset_faults(f.s);
+                assert_int_equal(reload(&f, "nodes: {5: {managed: false}}\n", &d), -EINVAL);
+                assert_non_null(strstr(d.text, "node 5"));
+                assert_int_equal(f.s->writes, 0);
+                turn(&f, 7, 0);
+                stopped(&f, "stop");
+        }
+}
+
+/* A reload that fails anywhere: the configuration before is in force again, everything runs. */
+static void reload_fails(enum scratch_kernel kernel, const char *from, const char *to) {
+        _cleanup_fixture_ struct fixture f = fixture_new(kernel);
+        size_t n;
+
+        started(&f, from);
+        scratch_reset_faults(f.s);
+        reloaded(&f, to);
+        n = f.s->writes;
+        reloaded(&f, from);
+        for (size_t i = 0; i < n; i += i < 8 ? 1 : 17) {
+                const struct plan *plan = f.m.plan;
+                unsigned before = running(&f);
+                struct diag d = {};
+
+                scratch_reset_faults(f.s);
+                f.s->fault_at = i;
+                f.s->fault_error = -EIO;
+                f.s->fault_times = 1;
+                if (reload(&f, to, &d) == 0)
+                        fail_msg("write %zu failed, and the reload went well", i);
+                assert_non_null(strstr(d.text, "cannot "));
+                assert_int_equal(d.error, -EIO);
+                /* Where also giving back failed once, a hold is taken anew, and the plan made anew. */
+                assert_true(f.m.plan == plan || manager_is_idle(&f.m) == (before == 0));
+                assert_int_equal(running(&f), before);
+                scratch_reset_faults(f.s);
+                assert_books(&f);
+                turn(&f, i + 1, 0);
+        }
+        stopped(&f, "stop");
+}
+
+static void test_reload_that_fails(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                reload_fails(KERNELS[i], "", "demote: {goal: {free: 10%}}\n");
+                reload_fails(KERNELS[i], "", "nodes: {1: {demote: {enabled: false}}}\n");
+                reload_fails(KERNELS[i], ONE_TIER, "");
+                if (KERNELS[i] != SCRATCH_6_12)
+                        reload_fails(KERNELS[i], DIRECT, KERNEL_TUNER);
+        }
+}
+
+/* Neither forth nor back. */
+static void test_reload_lost(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        struct diag d = {};
+
+        (void) state;
+        started(&f, "");
+        scratch_reset_faults(f.s);
+        f.s->fault_at = 20;
+        f.s->fault_error = -EIO;
+        f.s->fault_times = 100000;
+        assert_int_equal(reload(&f, "demote: {goal: {free: 10%}}\n", &d), MANAGER_LOST);
+        assert_int_equal(d.error, -EIO);
+        assert_non_null(strstr(d.text, "Nor could the configuration before"));
+        scratch_reset_faults(f.s);
+        stopped(&f, "stop");
+}
+
+/* On 6.12 a commit that fails ends the kdamond without a word. */
+static void test_reload_commit_kills(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                struct diag d = {};
+
+                started(&f, "");
+                f.s->commit_kills = true;
+                if (f.m.capability.silent_commit)
+                        reloaded(&f, "demote: {goal: {free: 10%}}\n");
+                else
+                        assert_int_equal(reload(&f, "demote: {goal: {free: 10%}}\n", &d), -EINVAL);
+                assert_int_equal(running(&f), 3);
+                turn(&f, 1, 0);
+                stopped(&f, "stop");
+        }
+}
+
+/* A stop that fails keeps what it could not put back, and only that. */
+static void test_stop_that_fails(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        size_t n;
+
+        (void) state;
+        started(&f, "");
+        scratch_reset_faults(f.s);
+        stopped(&f, "stop");
+        n = f.s->writes;
+        for (size_t i = 0; i < n; i++) {
+                struct diag d = {};
+
+                started(&f, "");
+                scratch_reset_faults(f.s);
+                f.s->fault_at = i;
+                f.s->fault_error = -EIO;
+                f.s->fault_times = 1;
+                if (manager_stop(&f.m, &d) != -EIO)
+                        fail_msg("write %zu failed, and the stop went well", i);
+                assert_non_null(strstr(d.text, "cannot "));
+                assert_false(saved_is_empty(f.saved));
+                scratch_reset_faults(f.s);
+                stopped(&f, "the second stop");
+        }
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_start_turn_stop),
+                cmocka_unit_test(test_nothing_to_manage),
+                cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_every_write_may_fail),
+                cmocka_unit_test(test_undo_that_fails),
+                cmocka_unit_test(test_killed_anywhere),
+                cmocka_unit_test(test_silent_death),
+                cmocka_unit_test(test_quotas_that_fail),
+                cmocka_unit_test(test_reload),
+                cmocka_unit_test(test_reload_that_fails),
+                cmocka_unit_test(test_reload_lost),
+                cmocka_unit_test(test_reload_commit_kills),
+                cmocka_unit_test(test_stop_that_fails),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
