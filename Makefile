@@ -56,9 +56,17 @@ FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c
 
 objects = $(1:%.c=$(B)/obj/%.o)
 
+# What is compiled with other flags or another compiler is compiled anew: `make CFLAGS=-O0`, `make WERROR=1`.
+quoted = '$(subst ','\'',$(1))'
+compile_flags = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)
+
 all: $(PROGRAMS) $(B)/memload
 
-$(B)/obj/%.o: %.c Makefile
+$(B)/obj/flags: FORCE
+	@mkdir -p $(@D)
+	@echo $(call quoted,$(compile_flags)) | cmp -s - $@ || echo $(call quoted,$(compile_flags)) >$@
+
+$(B)/obj/%.o: %.c Makefile $(B)/obj/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -82,9 +90,10 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call objects,$(TEST_SUPPORT)) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $(WRAP) $^ $(PKG_LIBS) -lcmocka -o $@
 
-.PRECIOUS: $(B)/obj/%.o
+.PRECIOUS: $(B)/obj/%.o build/fuzz/obj/%.o
+FORCE:
 
--include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj build/fuzz/obj -name '*.d' 2>/dev/null)
 
 # -- the machine's packages
 
@@ -102,6 +111,8 @@ deps:
 # Includes against the table of rooms in docs/DESIGN.md.
 check-layers:
 	@tests/check-layers
+
+tests: $(UNIT_TESTS)
 
 unit: $(UNIT_TESTS) $(PROGRAMS)
 	@tests/run-unit $(UNIT_TESTS)
@@ -126,28 +137,43 @@ check-quick:
 demo: $(PROGRAMS) build/memload
 	@tests/vm/demo
 
+# The figures in README.md and docs/: what `arrive` measures on the oldest and the newest kernel.
+figures: $(PROGRAMS) $(B)/memload
+	tests/vm/scenario arrive 6.12
+	tests/vm/scenario arrive 7.2
+
+lint: lint-c lint-shell lint-man
+
 CLANG_TIDY ?= clang-tidy
-lint:
-	$(CLANG_TIDY) --quiet --warnings-as-errors='*' $(LIB_SOURCES) tierd/main.c tierctl/main.c tests/vm/memload.c -- \
-		-std=gnu17 $(ALL_CPPFLAGS) 2>&1 | grep -v 'warnings generated\|Suppressed\|Use -header-filter' || test $$? -eq 1
-	$(CLANG_TIDY) --version >/dev/null
-	shellcheck -x $$(git ls-files | xargs grep -lE '^#!/bin/(ba)?sh' --) tests/vm/scenarios/*.sh
-	mandoc -Tlint -Wwarning man/*.[0-9]
-	for page in man/*.[0-9]; do LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z $$page 2>&1 >/dev/null | \
-		{ ! grep .; } || exit 1; done
+lint-c:
+	@printf '%s\n' $(wildcard $(ROOMS:%=%/*.c)) $(wildcard tests/*/*.c) | xargs -P "$$(nproc)" -I FILE sh -c \
+		'file=$$1; shift; found=$$($(CLANG_TIDY) --quiet "$$file" -- "$$@" 2>&1) || { echo "$$found"; exit 1; }' \
+		sh FILE -std=gnu17 $(ALL_CPPFLAGS) -U_FORTIFY_SOURCE
+
+lint-shell:
+	@scripts=$$(git ls-files) && shellcheck -x $$(grep -lE '^#!/bin/(ba)?sh|^# shellcheck shell=' -- $$scripts)
+
+lint-man:
+	@mandoc -Tlint -Wwarning man/*.[0-9]
+	@for page in man/*.[0-9]; do \
+		said=$$(LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z $$page 2>&1 >/dev/null) && [ -z "$$said" ] || \
+		{ echo "$$page: $$said"; exit 1; }; done
 
 clang:
-	$(MAKE) B=build/clang CC=clang WERROR=1 all $(UNIT_TESTS:build/%=build/clang/%)
+	@$(MAKE) B=build/clang CC=clang WERROR=1 all tests
 
 FUZZ_SECONDS ?= 60
 fuzz: $(FUZZERS)
 	@tests/run-fuzz $(FUZZ_SECONDS) $(FUZZERS)
 
-# Fuzzers instrument the code under test itself, so they compile it anew.
-build/fuzz/%: tests/fuzz/%.c $(LIB_SOURCES)
+# Fuzzers instrument the code under test itself, so they have objects of their own.
+FUZZ_FLAGS = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	clang -std=gnu17 $(ALL_CPPFLAGS) -U_FORTIFY_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		$< $(filter-out tierd/%,$(LIB_SOURCES)) $(PKG_LIBS) -pthread -o $@
+	clang -std=gnu17 $(ALL_CPPFLAGS) -U_FORTIFY_SOURCE -g -O1 $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+
+$(FUZZERS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out tierd/%,$(LIB_SOURCES)))
+	clang $(subst fuzzer-no-link,fuzzer,$(FUZZ_FLAGS)) $^ $(PKG_LIBS) -pthread -o $@
 
 # -- installation
 
@@ -172,6 +198,7 @@ help:
 	@echo 'make check      prove everything, guests included (about 25 minutes)'
 	@echo 'make check-quick   the same without guests'
 	@echo 'make unit golden golden-update valgrind lint clang check-layers'
+	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    to DESTDIR and PREFIX (/usr), SYSCONFDIR (/etc)'
 	@echo 'make clean      remove what was built; distclean also removes fetched kernels and QEMU'
@@ -180,4 +207,5 @@ help:
 	@echo 'WERROR=1        warnings are errors, as with CI=true'
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
-.PHONY: all deps check check-quick check-layers unit valgrind golden golden-update demo lint clang fuzz install clean distclean help
+.PHONY: all deps check check-quick check-layers unit valgrind golden golden-update demo figures \
+	tests lint lint-c lint-shell lint-man clang fuzz install clean distclean help FORCE

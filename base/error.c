@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int diag_set(struct diag *reterr, int error, const char *format, ...) {
+int (diag_set)(struct diag *reterr, int error, const char *format, ...) {
         va_list ap;
 
         if (!reterr)
@@ -17,7 +17,7 @@ int diag_set(struct diag *reterr, int error, const char *format, ...) {
         return error;
 }
 
-int diag_default(struct diag *reterr, int error, const char *format, ...) {
+int (diag_default)(struct diag *reterr, int error, const char *format, ...) {
         va_list ap;
 
         if (!reterr || (reterr->error == error && reterr->text[0] != '\0'))

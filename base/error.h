@@ -27,3 +27,17 @@ int diag_set(struct diag *reterr, int error, const char *format, ...) __attribut
 
 /* The same for failures that nothing has explained yet: keeps an earlier text for this same failure. */
 int diag_default(struct diag *reterr, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * An analyzer sees one file at a time and takes -errno for any number; this tells it that what is forwarded here is a
+ * negative errno. (A name in parentheses is no macro: error.c defines the two so.)
+ */
+#ifdef __clang_analyzer__
+static inline int diag_failure(int error) {
+        if (error >= 0)
+                __builtin_unreachable();
+        return error;
+}
+#define diag_set(reterr, error, ...) ((diag_set)(reterr, error, __VA_ARGS__), diag_failure(error))
+#define diag_default(reterr, error, ...) ((diag_default)(reterr, error, __VA_ARGS__), diag_failure(error))
+#endif

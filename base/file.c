@@ -244,10 +244,8 @@ static int dir_open(int root, const char *path, DIR **ret) {
                 return fd;
         dir = fdopendir(fd);
         if (!dir) {
-                int r = -errno;
-
                 (void) close(fd);
-                return r;
+                return -ENOMEM; /* fdopendir(3) of a directory just opened fails for nothing else */
         }
         *ret = dir;
         return 0;
@@ -298,7 +296,7 @@ int dir_read_numbers(int root, const char *path, const char *prefix, uint64_t **
 int dir_read_ids(int root, const char *path, const char *prefix, unsigned max, struct idset *ret) {
         _cleanup_free_ uint64_t *numbers = NULL;
         struct idset s = {};
-        size_t n;
+        size_t n = 0;
         int r;
 
         r = dir_read_numbers(root, path, prefix, &numbers, &n);

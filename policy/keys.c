@@ -9,7 +9,7 @@
 
 /* No interval is longer than a day; a month keeps min_age's count of aggregations within the kernel's 32 bits (1 ms and up). */
 #define INTERVAL_MAX_US (24 * HOUR_US)
-#define AGE_MAX_US (30 * 24 * HOUR_US)
+#define AGE_MAX_US (UINT64_C(30) * 24 * HOUR_US)
 
 /* Kernel, damon_set_attrs(): at least 3 regions. A million are some 100 MB of kernel memory, per node. */
 #define REGIONS_MIN 3

@@ -134,7 +134,7 @@ static const struct section exclude_section = { .keys = exclude_keys, .n_keys = 
 static bool is_excluded(const struct config *c, const struct exclude *e) {
         for (size_t i = 0; i < c->n_excludes; i++)
                 if (c->excludes[i].type == e->type &&
-                    (e->type != EXCLUDE_CGROUP || strcmp(c->excludes[i].cgroup, e->cgroup) == 0))
+                    (!e->cgroup || (c->excludes[i].cgroup && strcmp(c->excludes[i].cgroup, e->cgroup) == 0)))
                         return true;
         return false;
 }
@@ -242,7 +242,7 @@ int read_nodes(struct reader *in, const struct entry *e, void *target) {
 
         free(c->nodes);
         c->n_nodes = idset_count(&seen);
-        if (c->n_nodes > 0)
+        if (nodes)
                 qsort(nodes, c->n_nodes, sizeof(*nodes), compare_nodes);
         c->nodes = TAKE_PTR(nodes);
         return 0;

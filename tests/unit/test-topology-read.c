@@ -474,7 +474,7 @@ static void test_many_blocks(void **state) {
                 tree_mkdir(tree, path);
         }
         t = read_tree(tree, NULL);
-        assert_ranges(t, 0, 1, (struct mem_range[]) { { 0, n * 128 * MIB } });
+        assert_ranges(t, 0, 1, (struct mem_range[]) { { 0, n * (128 * MIB) } });
 }
 
 /* The environment is as it was, whatever hwloc was told. */

@@ -75,7 +75,7 @@ static struct {
         .thp = -1,
         .interval_ns = 1000000000ULL,
         .pass_ns = 20000000ULL,
-        .flush_pages = 4 * 1024 * 1024 / PAGE_BYTES,
+        .flush_pages = 4UL * 1024 * 1024 / PAGE_BYTES,
         .flush = true,
 };
 
@@ -211,7 +211,7 @@ static bool parse_percent(const char *s, int *ret_bp) {
         if (*end == '.') {
                 if (!isdigit((unsigned char) end[1]))
                         return false;
-                bp += 10 * (end[1] - '0');
+                bp += 10L * (end[1] - '0');
                 end += 2;
                 if (isdigit((unsigned char) *end))
                         bp += *end++ - '0';
@@ -238,7 +238,7 @@ static void set_add(const char *argument) {
                 die(USAGE_ERROR, "more than %d sets", SETS_MAX);
         if (strlen(argument) >= sizeof text)
                 die(USAGE_ERROR, "--set is too long: %s", argument);
-        strcpy(text, argument);
+        memcpy(text, argument, strlen(argument) + 1);
 
         size = strchr(text, ':');
         node = size ? strchr(size, '@') : NULL;
@@ -273,7 +273,7 @@ static void set_add(const char *argument) {
         if (state && strcmp(state, "touch") != 0 && strcmp(state, "idle") != 0)
                 die(USAGE_ERROR, "a set is touch or idle, not '%s'", state);
         atomic_store(&set->touch, state && strcmp(state, "touch") == 0);
-        strcpy(set->name, text);
+        memcpy(set->name, text, strlen(text) + 1);
         load.n_sets++;
 }
 
