@@ -1,5 +1,6 @@
 # In the guest: the machine has three memory tiers, memload puts its sets where they belong, and DAMON sees
 # its hot set hot and its cold one cold. Figures go to /out/figures.
+# shellcheck shell=sh
 set -u
 failed=0
 say() { echo "$@" | tee -a /out/figures; }

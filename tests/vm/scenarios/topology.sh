@@ -1,4 +1,5 @@
 # In the guest: prints what the kernel says of nodes and tiers. /out/topology holds the same.
+# shellcheck shell=sh
 set -u
 node=/sys/devices/system/node
 {
