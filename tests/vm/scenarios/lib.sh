@@ -79,6 +79,7 @@ is_resident() { # SET NODE PERCENT
 # --- tierd
 
 tierd_start() { # OPTION...
+	rm -f /run/tierd.log
 	tierd --foreground "$@" >/run/tierd.log 2>&1 &
 	tierd=$!
 	if ! wait_for 60 tierd_is_decided || ! kill -0 "$tierd" 2>/dev/null; then
@@ -88,7 +89,7 @@ tierd_start() { # OPTION...
 	fi
 }
 tierd_is_decided() {
-	grep -q 'managing\|nothing to manage' /run/tierd.log || ! kill -0 "$tierd" 2>/dev/null
+	grep -qs 'managing\|nothing to manage' /run/tierd.log || ! kill -0 "$tierd" 2>/dev/null
 }
 tierd_stop() {
 	kill -TERM "$tierd"
@@ -101,12 +102,25 @@ tierd_stop() {
 
 DAMON=/sys/kernel/mm/damon/admin/kdamonds
 
+# An attribute of DAMON: while tierd's commands run, reading answers EBUSY.
+attribute() { # FILE
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		cat "$1" 2>/dev/null && return
+		usleep 50000
+	done
+	echo "cannot read $1" >&2
+	return 1
+}
+running_kdamonds() {
+	for s in "$DAMON"/*/state; do attribute "$s"; done | grep -c on
+}
+
 # Bytes applied by the scheme of an action from one node to another (slots are node ids here), as last refreshed by tierd.
 applied() { # FROM ACTION TO
 	for s in "$DAMON/$1"/contexts/0/schemes/[0-9]*; do
 		[ -r "$s/action" ] || continue
-		if [ "$(cat "$s/action")" = "$2" ] && [ "$(cat "$s/target_nid")" = "$3" ]; then
-			cat "$s/stats/sz_applied"
+		if [ "$(attribute "$s/action")" = "$2" ] && [ "$(attribute "$s/target_nid")" = "$3" ]; then
+			attribute "$s/stats/sz_applied"
 			return
 		fi
 	done

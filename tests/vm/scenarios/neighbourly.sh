@@ -65,7 +65,7 @@ tierd_start
 # (The counts of DAMON go on under the first one.)
 look=system_values
 refused "a second tierd" "another tierd is running"
-same "kdamonds running" "$(cat $DAMON/*/state | grep -c on)" 3
+same "kdamonds running" "$(running_kdamonds)" 3
 tierd_stop
 system_values >/run/after
 same "values changed and not put back" "$(diff /run/found /run/after | grep -c '^[-+]/')" 0
@@ -82,7 +82,7 @@ tierd_start
 kill -KILL "$tierd"
 wait "$tierd" 2>/dev/null
 tierd_start
-same "kdamonds running after a restart" "$(cat $DAMON/*/state | grep -c on)" 3
+same "kdamonds running after a restart" "$(running_kdamonds)" 3
 tierd_stop
 system_values >/run/after
 same "values changed and not put back after a restart" "$(diff /run/found /run/after | grep -c '^[-+]/')" 0
