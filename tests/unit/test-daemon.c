@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "damon/ops.h"
+#include "tests/support/tiered.h"
+#include "tierd/daemon.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <syslog.h>
+
+/* The daemon as a process of its own, on a scratch machine: its signals, what it tells systemd, and how it ends. */
+
+#define PATIENCE_MS 60000
+
+struct fixture {
+        struct scratch *s;
+        char *before;
+        char run_path[128], config_path[128], log_path[128];
+        int run, notify;
+        pid_t pid;
+};
+
+static struct fixture fixture_new(enum scratch_kernel kernel) {
+        struct fixture f = { .pid = -1 };
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+        f.s = tiered_new(kernel, &f.run);
+        f.before = scratch_snapshot(f.s);
+        (void) snprintf(f.run_path, sizeof(f.run_path), "%s/run/tierd", f.s->path);
+        (void) snprintf(f.config_path, sizeof(f.config_path), "%s/run/tierd.yaml", f.s->path);
+        (void) snprintf(f.log_path, sizeof(f.log_path), "%s/run/log", f.s->path);
+        scratch_put(f.s, "run/tierd.yaml", "telemetry: {interval: 1s}");
+        (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s/run/notify", f.s->path);
+        f.notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        assert_true(f.notify >= 0);
+        assert_int_equal(bind(f.notify, (struct sockaddr *) &address, sizeof(address)), 0);
+        assert_int_equal(setenv("NOTIFY_SOCKET", address.sun_path, 1), 0);
+        return f;
+}
+
+static void fixture_done(struct fixture *f) {
+        free(f->before);
+        (void) close(f->run);
+        (void) close(f->notify);
+        scratch_free(f->s);
+}
+#define _cleanup_fixture_ _cleanup_(fixture_done)
+
+static void log_to_file(void *userdata, int level, const char *message) {
+        (void) fprintf(userdata, "%d %s\n", level, message);
+        (void) fflush(userdata);
+}
+
+/* The daemon's life; its exit status is that of main.c. */
+static int live(struct fixture *f) {
+        FILE *file = fopen(f->log_path, "ae");
+        struct log log = { .write = log_to_file, .userdata = file, .max_level = LOG_INFO };
+        struct daemon_options options = {
+                .root = f->s->root, .run_directory = f->run_path, .config_path = f->config_path, .log = &log,
+        };
+        struct diag d = {};
+        int r;
+
+        if (!file)
+                return 3;
+        r = daemon_run(&options, &d);
+        if (r < 0)
+                log_write(&log, LOG_ERR, "ended: %s", d.text);
+        (void) fclose(file);
+        return r < 0;
+}
+
+/* Begins it; `faults` of the scratch are the child's. */
+static void begin(struct fixture *f) {
+        f->pid = fork();
+        assert_true(f->pid >= 0);
+        if (f->pid == 0) {
+                int status = live(f);
+
+                free(f->before);
+                exit(status);
+        }
+}
+
+/* Waits until systemd was told this. */
+static void told(struct fixture *f, const char *what) {
+        struct pollfd p = { .fd = f->notify, .events = POLLIN };
+        char text[1024];
+
+        for (;;) {
+                ssize_t n;
+
+                if (poll(&p, 1, PATIENCE_MS) != 1)
+                        fail_msg("\"%s\" was never told", what);
+                n = recv(f->notify, text, sizeof(text) - 1, 0);
+                assert_true(n >= 0);
+                text[n] = '\0';
+                if (strstr(text, what))
+                        return;
+        }
+}
+
+static char log_text[65536];
+
+static const char *logged(struct fixture *f) {
+        FILE *file = fopen(f->log_path, "re");
+        size_t n = file ? fread(log_text, 1, sizeof(log_text) - 1, file) : 0;
+
+        log_text[n] = '\0';
+        if (file)
+                (void) fclose(file);
+        return log_text;
+}
+
+static void wait_for_log(struct fixture *f, const char *what) {
+        for (int i = 0; i < PATIENCE_MS / 10; i++) {
+                if (strstr(logged(f), what))
+                        return;
+                (void) usleep(10000);
+        }
+        fail_msg("\"%s\" was never logged: %s", what, log_text);
+}
+
+static void ended(struct fixture *f, int expected) {
+        int status = -1;
+
+        assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != expected)
+                fail_msg("wait status 0x%x: %s", (unsigned) status, logged(f));
+}
+
+/* Everything as found, and no record left. */
+static void as_found(struct fixture *f) {
+        assert_as_found(f->s, f->before, "the end");
+        assert_int_equal(faccessat(f->run, "state", F_OK, 0), -1);
+}
+
+static void test_life(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+
+        (void) state;
+        begin(&f);
+        told(&f, "READY=1");
+        assert_string_equal(scratch_get(f.s, DAMON_ADMIN "/2/state"), "on");
+        assert_non_null(strstr(logged(&f), "6 tier 0: nodes 0, 512 MiB (ranked by memory_tiering)\n"));
+        assert_non_null(strstr(log_text, "stopped damon_stat"));
+
+        /* A good configuration, a bad one, and none. */
+        scratch_put(f.s, "run/tierd.yaml", "demote: {goal: {free: 10%}}");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        told(&f, "RELOADING=1");
+        told(&f, "READY=1");
+        wait_for_log(&f, "5 configuration reloaded");
+        wait_for_log(&f, "aiming at 10% of node 0 free");
+        scratch_put(f.s, "run/tierd.yaml", "demote: {gaol: {free: 10%}}");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        told(&f, "READY=1");
+        wait_for_log(&f, "tierd.yaml:1:10: ");
+        wait_for_log(&f, "the configuration before stays in force");
+        scratch_put(f.s, "run/tierd.yaml", "nodes: {7: {managed: false}}");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        told(&f, "READY=1");
+        wait_for_log(&f, "3 the configuration names node 7");
+
+        /* There and back. */
+        scratch_put(f.s, "run/tierd.yaml", "tiers: [[0, 1, 2]]");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        told(&f, "STATUS=Nothing to manage");
+        assert_as_found(f.s, f.before, "nothing to manage");
+        scratch_put(f.s, "run/tierd.yaml", "telemetry: {interval: 100ms}");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        told(&f, "STATUS=Managing 3 nodes");
+        wait_for_log(&f, "6 demote 0 -> 1: ");
+
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        told(&f, "STOPPING=1");
+        ended(&f, 0);
+        assert_non_null(strstr(logged(&f), "5 stopped; everything is as it was before\n"));
+        as_found(&f);
+}
+
+/* The order to stop comes while the start is at work, with others before and after it. */
+static void test_stop_during_start(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_6_18);
+
+        (void) state;
+        f.s->delay_us = 1000;
+        begin(&f);
+        for (int i = 0; i < PATIENCE_MS && faccessat(f.run, "state", F_OK, 0) < 0; i++)
+                (void) usleep(1000);
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        assert_int_equal(kill(f.pid, SIGINT), 0);
+        (void) usleep(5000);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        assert_null(strstr(logged(&f), "managing"));
+        as_found(&f);
+}
+
+static void test_reload_during_start(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_6_18);
+
+        (void) state;
+        f.s->delay_us = 500;
+        begin(&f);
+        for (int i = 0; i < PATIENCE_MS && faccessat(f.run, "state", F_OK, 0) < 0; i++)
+                (void) usleep(1000);
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        told(&f, "READY=1");
+        told(&f, "RELOADING=1");
+        told(&f, "READY=1");
+        assert_int_equal(kill(f.pid, SIGINT), 0);
+        ended(&f, 0);
+        as_found(&f);
+}
+
+static void test_start_fails(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+
+        (void) state;
+        f.s->fault_at = 100;
+        f.s->fault_error = -EIO;
+        f.s->fault_times = 1;
+        begin(&f);
+        ended(&f, 1);
+        assert_non_null(strstr(logged(&f), "ended: /sys/kernel/mm/damon/admin/kdamonds/0/"));
+        assert_non_null(strstr(log_text, ": Input/output error"));
+        as_found(&f);
+        scratch_reset_faults(f.s);
+
+        scratch_put(f.s, "run/tierd.yaml", "demote: no");
+        begin(&f);
+        ended(&f, 1);
+        assert_non_null(strstr(logged(&f), "tierd.yaml:1:9: "));
+        as_found(&f);
+}
+
+static void test_second_and_killed(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        struct memory_log memory;
+        struct daemon_options options = { .root = f.s->root, .run_directory = f.run_path, .log = &memory.log };
+        struct diag d = {};
+        pid_t first;
+        int status;
+
+        (void) state;
+        memory_log_init(&memory);
+        begin(&f);
+        told(&f, "READY=1");
+        first = f.pid;
+        assert_int_equal(daemon_restore(&options, &d), -EBUSY);
+        assert_non_null(strstr(d.text, "another tierd is running"));
+        begin(&f);
+        ended(&f, 1);
+        assert_non_null(strstr(logged(&f), "ended: another tierd is running"));
+        assert_string_equal(scratch_get(f.s, DAMON_ADMIN "/0/state"), "on");
+
+        /* Killed, and a new one puts back before it starts. */
+        assert_int_equal(kill(first, SIGKILL), 0);
+        assert_int_equal(waitpid(first, &status, 0), first);
+        begin(&f);
+        told(&f, "READY=1");
+        assert_non_null(strstr(logged(&f), "an earlier tierd ended without"));
+
+        /* Killed, and --restore does. */
+        assert_int_equal(kill(f.pid, SIGKILL), 0);
+        assert_int_equal(waitpid(f.pid, &status, 0), f.pid);
+        assert_int_equal(daemon_restore(&options, &d), 0);
+        assert_string_equal(memory.text, "5 put back what an earlier tierd had changed\n");
+        as_found(&f);
+        assert_int_equal(daemon_restore(&options, &d), 0);
+        as_found(&f);
+}
+
+static void test_kdamond_ends(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_6_12);
+
+        (void) state;
+        begin(&f);
+        told(&f, "READY=1");
+        scratch_make(f.s, DAMON_ADMIN "/1/state", "off", 0600);
+        wait_for_log(&f, "4 node 1: its kdamond");
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        as_found(&f);
+}
+
+/* Turns fail, until it gives up. */
+static void test_gives_up(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        static const char meminfo[] = "sys/devices/system/node/node1/meminfo";
+        char text[512];
+
+        (void) state;
+        assert_true(file_read(f.s->root, meminfo, text, sizeof(text)) > 0);
+        begin(&f);
+        told(&f, "READY=1");
+        scratch_put(f.s, meminfo, "rubbish");
+        wait_for_log(&f, "4 turn failed, trying again (4 of 5): /sys/devices/system/node/node1/meminfo: ");
+        ended(&f, 1);
+        assert_non_null(strstr(logged(&f), "3 ended: giving up after 5 failed turns in a row; the last: /sys/devices"));
+        text[strlen(text) - 1] = '\0';
+        scratch_put(f.s, meminfo, text);
+        as_found(&f);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_life),
+                cmocka_unit_test(test_stop_during_start),
+                cmocka_unit_test(test_reload_during_start),
+                cmocka_unit_test(test_start_fails),
+                cmocka_unit_test(test_second_and_killed),
+                cmocka_unit_test(test_kdamond_ends),
+                cmocka_unit_test(test_gives_up),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
