@@ -18,7 +18,7 @@ static void report_tiers(const struct log *log, const struct topology *t) {
                         }
                 if (idset_format(&ids, list, sizeof(list)) < 0)
                         (void) snprintf(list, sizeof(list), "%zu of them", idset_count(&ids));
-                log_write(log, LOG_INFO, "tier %zu: nodes %s, %s (ranked by %s)", tier, list,
+                log_write(log, LOG_INFO, "tier %zu: node%s %s, %s (ranked by %s)", tier, idset_count(&ids) == 1 ? "" : "s", list,
                           format_size(bytes, size, sizeof(size)), rank_source_to_string(t->rank_source));
         }
 }
@@ -34,10 +34,15 @@ static void report_scheme(const struct log *log, const struct scheme *s) {
 }
 
 void report_started(const struct log *log, const struct manager *m) {
+        size_t n = 0;
+
         report_tiers(log, m->topology);
+        /* What only serves another scheme is no news to people. */
         for (size_t i = 0; i < m->n_schemes; i++)
-                if (m->schemes[i].scheme->direction != AGE)
+                if (m->schemes[i].scheme->direction != AGE) {
                         report_scheme(log, m->schemes[i].scheme);
+                        n++;
+                }
         for (size_t i = 0; i < m->plan->n_notes; i++)
                 log_write(log, LOG_NOTICE, "%s", m->plan->notes[i]);
         if (m->stopped_modules[0])
@@ -46,22 +51,21 @@ void report_started(const struct log *log, const struct manager *m) {
                 log_write(log, LOG_NOTICE, "nothing to manage on this machine");
         else
                 log_write(log, LOG_INFO, "managing %zu nodes by %zu schemes, tuner %s, on Linux %s", m->plan->n_kdamonds,
-                          m->n_schemes, tuner_kind_to_string(m->plan->tuner), m->capability.release);
+                          n, tuner_kind_to_string(m->plan->tuner), m->capability.release);
 }
 
-/* Where the metric of a scheme's goal stands, basis points. */
-static uint32_t goal_current(const struct manager *m, const struct scheme *s) {
+/* Where the metric of a scheme's goal stands, in words. */
+static const char *goal_current(const struct manager *m, const struct scheme *s, char buf[static FORMAT_MAX]) {
         for (size_t i = 0; i < m->n_nodes; i++) {
                 const struct node_report *n = m->nodes + i;
+                uint32_t free_bp;
 
-                if (n->nid != s->goal_nid || n->total_bytes < 10000)
+                if (n->nid != s->goal_nid || n->total_bytes == 0)
                         continue;
-                uint32_t free_bp = (uint32_t) (n->free_bytes / (n->total_bytes / 10000));
-
-                free_bp = MIN(free_bp, UINT32_C(10000));
-                return s->goal_metric == GOAL_NODE_MEM_FREE_BP ? free_bp : 10000 - free_bp;
+                free_bp = (uint32_t) (MIN(n->free_bytes, n->total_bytes) * (unsigned __int128) 10000 / n->total_bytes);
+                return format_percent(s->goal_metric == GOAL_NODE_MEM_FREE_BP ? free_bp : 10000 - free_bp, buf, FORMAT_MAX);
         }
-        return 0;
+        return "unknown";
 }
 
 int reports_renew(struct reports *r, const struct manager *m) {
@@ -105,7 +109,7 @@ static void report_movement(const struct log *log, const struct manager *m, cons
         log_write(log, LOG_INFO, "%s %d -> %d: node %d %s %s (goal %s), quota %s/s%s%s%s, moved %s",
                   direction_to_string(s->direction), s->source_nid, s->target_nid, s->goal_nid,
                   s->goal_metric == GOAL_NODE_MEM_FREE_BP ? "free" : "used",
-                  format_percent(goal_current(m, s), current, sizeof(current)),
+                  goal_current(m, s, current),
                   format_percent(s->goal_bp, goal, sizeof(goal)), format_size(rate, quota, sizeof(quota)),
                   m->tuner ? " (" : "", m->tuner ? tuner_reason_to_string(r->reason) : "", m->tuner ? ")" : "",
                   format_size(moved, size, sizeof(size)));

@@ -154,7 +154,7 @@ static void test_life(void **state) {
         begin(&f);
         told(&f, "READY=1");
         assert_string_equal(scratch_get(f.s, DAMON_ADMIN "/2/state"), "on");
-        assert_non_null(strstr(logged(&f), "6 tier 0: nodes 0, 512 MiB (ranked by memory_tiering)\n"));
+        assert_non_null(strstr(logged(&f), "6 tier 0: node 0, 512 MiB (ranked by memory_tiering)\n"));
         assert_non_null(strstr(log_text, "stopped damon_stat"));
 
         /* A good configuration, a bad one, and none. */
