@@ -135,16 +135,13 @@ static void notify_managing(const struct daemon *d, const char *state) {
                                   format_size(d->reports.up_bytes, up, sizeof(up)));
 }
 
-/* After a start or a reload: tells what is managed now. */
-static void daemon_tell(struct daemon *d) {
+/* The manager has other books now: after a start, and after a reload, well or not. */
+static void daemon_renew(struct daemon *d) {
         int r;
 
         r = reports_renew(&d->reports, &d->manager);
-        if (r < 0) {
+        if (r < 0)
                 daemon_give_up(d, r, "out of memory");
-                return;
-        }
-        report_started(d->log, &d->manager);
         d->turn_due = true;
 }
 
@@ -158,7 +155,8 @@ static void on_started(struct daemon *d) {
         d->phase = PHASE_RUNNING;
         if (d->stop_wanted)
                 return;
-        daemon_tell(d);
+        daemon_renew(d);
+        report_started(d->log, &d->manager);
         notify_managing(d, "READY=1\n");
         arm(d->report_timer, d->manager.config->telemetry_interval_us);
 }
@@ -227,18 +225,17 @@ static void job_reload(void *userdata) {
 }
 
 static void on_reloaded(struct daemon *d) {
+        daemon_renew(d);
         if (d->job_result == MANAGER_LOST)
                 daemon_give_up(d, d->job_diag.error, d->job_diag.text);
         else if (d->job_result < 0)
                 log_write(d->log, LOG_ERR, "%s\nthe configuration before stays in force", d->job_diag.text);
         else {
                 log_write(d->log, LOG_NOTICE, "configuration reloaded");
-                daemon_tell(d);
+                report_started(d->log, &d->manager);
                 arm(d->report_timer, d->manager.config->telemetry_interval_us);
         }
         notify_managing(d, "READY=1\n");
-        /* Also after an error: the kdamonds may have been started anew on the way back. */
-        d->turn_due = true;
 }
 
 /* A line of its own for each warning: a log entry is cut at some length. */

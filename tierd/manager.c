@@ -14,86 +14,6 @@
  */
 #define RESTART_AGAIN_US UINT64_C(60000000)
 
-static int collect_nodes(const struct plan *p, struct node_report **ret, size_t *ret_n) {
-        _cleanup_free_ struct node_report *nodes = NULL;
-        struct idset ids = {};
-        size_t n = 0;
-
-        for (size_t i = 0; i < p->n_kdamonds; i++) {
-                idset_add(&ids, (unsigned) p->kdamonds[i].nid);
-                for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++)
-                        idset_add(&ids, (unsigned) p->kdamonds[i].schemes[j].target_nid);
-        }
-        nodes = calloc(idset_count(&ids) + 1, sizeof(*nodes));
-        if (!nodes)
-                return -ENOMEM;
-        IDSET_FOREACH(id, &ids)
-                nodes[n++].nid = id;
-        *ret = TAKE_PTR(nodes);
-        *ret_n = n;
-        return 0;
-}
-
-/* What goes with one plan; made whole before it takes the old one's place. */
-struct books {
-        struct plan *plan;
-        struct tuner *tuner;
-        struct scheme_report *schemes;
-        struct tuner_view *views;
-        struct node_report *nodes;
-        struct quota_value *quotas;
-        uint64_t *restarted_us;
-        size_t n_schemes, n_nodes;
-};
-
-static void books_done(struct books *b) {
-        b->tuner = tuner_free(b->tuner);
-        b->plan = plan_free(b->plan);
-        free(b->schemes);
-        free(b->views);
-        free(b->nodes);
-        free(b->quotas);
-        free(b->restarted_us);
-}
-#define _cleanup_books_ _cleanup_(books_done)
-
-/* Takes over `plan` on success. */
-static int books_make(struct plan *plan, struct books *ret) {
-        _cleanup_books_ struct books b = {};
-        size_t n = 0;
-        int r;
-
-        b.n_schemes = plan_n_schemes(plan);
-        b.schemes = calloc(b.n_schemes + 1, sizeof(*b.schemes));
-        b.quotas = calloc(b.n_schemes + 1, sizeof(*b.quotas));
-        b.views = calloc(plan->n_kdamonds + 1, sizeof(*b.views));
-        b.restarted_us = calloc(plan->n_kdamonds + 1, sizeof(*b.restarted_us));
-        if (!b.schemes || !b.quotas || !b.views || !b.restarted_us)
-                return -ENOMEM;
-        r = collect_nodes(plan, &b.nodes, &b.n_nodes);
-        if (r < 0)
-                return r;
-        if (plan->tuner == TUNER_DIRECT) {
-                r = tuner_new(plan, &b.tuner);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; i < plan->n_kdamonds; i++) {
-                quota_values_start(plan, plan->kdamonds + i, b.quotas + n);
-                for (size_t j = 0; j < plan->kdamonds[i].n_schemes; j++, n++)
-                        b.schemes[n] = (struct scheme_report) {
-                                .scheme = plan->kdamonds[i].schemes + j,
-                                .quota_bytes = b.quotas[n].bytes,
-                                .quota_window_us = b.quotas[n].reset_interval_ms * 1000,
-                                .reason = TUNER_SETTLING,
-                        };
-        }
-        b.plan = plan;
-        *ret = b;
-        b = (struct books) {};
-        return 0;
-}
-
 /* Swaps the manager's books with b. */
 static void manager_swap_books(struct manager *m, struct books *b) {
         struct books old = {
@@ -293,7 +213,9 @@ static int set_quotas(struct manager *m, const struct tuner_quota *decided, stru
                 for (size_t j = 0; j < k->n_schemes; j++) {
                         const struct tuner_quota *d = decided + n + j;
                         /* Stopped is written as 1 (damon/ops.h), and its window does not matter. */
-                        struct quota_value v = { .bytes = MAX(d->bytes, UINT64_C(1)), .reset_interval_ms = d->window_us / 1000 };
+                        struct quota_value v = {
+                                .bytes = MAX(d->bytes, UINT64_C(1)), .reset_interval_ms = d->window_us / 1000,
+                        };
 
                         m->schemes[n + j].reason = d->reason;
                         m->schemes[n + j].quota_bytes = d->bytes;
@@ -513,6 +435,7 @@ int manager_reload(struct manager *m, struct config *config, struct diag *reterr
         manager_swap_state(m, &other);
         if (change_system(m, other.books.plan, &second) == 0)
                 return diag_set(reterr, r, "%s", first.text);
-        (void) diag_set(reterr, r, "%s (Nor could the configuration before be put in force again: %s)", first.text, second.text);
+        (void) diag_set(reterr, r, "%s (Nor could the configuration before be put in force again: %s)", first.text,
+                        second.text);
         return MANAGER_LOST;
 }

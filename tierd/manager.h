@@ -3,9 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "damon/observe.h"
-#include "policy/plan.h"
-#include "policy/tuner.h"
+#include "tierd/books.h"
 #include "tierd/claim.h"
 #include "tierd/saved.h"
 #include "tierd/system.h"
@@ -16,20 +14,6 @@
  * The machine under management: what is known, planned and set. Every verb here may block for as long as the kernel takes and is
  * called on the worker thread; between jobs the event loop reads the results.
  */
-
-/* One scheme as last observed. */
-struct scheme_report {
-        const struct scheme *scheme;    /* of the manager's plan */
-        struct scheme_stats stats;      /* since its kdamond started */
-        uint64_t quota_bytes;           /* in force, per quota_window_us: set by tierd, or the kernel's effective one */
-        uint64_t quota_window_us;
-        enum tuner_reason reason;       /* under the direct tuner */
-};
-
-struct node_report {
-        int nid;
-        uint64_t total_bytes, free_bytes;
-};
 
 struct manager {
         int root;                       /* borrowed */

@@ -41,23 +41,24 @@ wait "$tierd"
 cp /run/tierd.log /out/
 system_values >/run/after
 
-echo
-echo "MiB per node           hot: 0      1      2    cold: 0      1      2    free on 0"
-echo "$before"
-echo "$after"
-echo
-echo "promoted $((p21 / MIB)) MiB from node 2 to 1 and $((p10 / MIB)) MiB from 1 to 0, for $((hot / MIB)) MiB of hot set; demoted $((d01 / MIB)) MiB from 0 to 1"
-if [ $failed = 0 ]; then
-	echo "95 % of the hot set was on node 0 after $((arrival / 1000)).$((arrival % 1000 / 100)) s (guest time, emulated CPU; tuner $TUNER)."
-else
-	echo "FAILED: after $((arrival / 1000)) s only $(resident_percent hot 0) % of the hot set is on node 0 (tuner $TUNER)."
-	tail -n 20 /run/tierd.log
-fi
-if diff /run/before /run/after >/dev/null; then
-	echo "tierd has ended, and every value that it had changed is what it was."
-else
-	echo "FAILED: values that tierd changed were not put back:"
-	diff /run/before /run/after
-	failed=1
-fi
+summary() {
+	echo "MiB per node           hot: 0      1      2    cold: 0      1      2    free on 0"
+	echo "$before"
+	echo "$after"
+	echo
+	echo "promoted $((p21 / MIB)) MiB from node 2 to 1 and $((p10 / MIB)) MiB from 1 to 0, for $((hot / MIB)) MiB of hot set; demoted $((d01 / MIB)) MiB from 0 to 1"
+	if arrived; then
+		echo "95 % of the hot set was on node 0 after $((arrival / 1000)).$((arrival % 1000 / 100)) s (guest time, emulated CPU; tuner $TUNER)."
+	else
+		echo "After $((arrival / 1000)) s $(resident_percent hot 0) % of the hot set is on node 0 (tuner $TUNER)."
+	fi
+	if diff /run/before /run/after >/dev/null; then
+		echo "tierd has ended, and every value that it had changed is what it was."
+	else
+		echo "FAILED: values that tierd changed were not put back:"
+		diff /run/before /run/after
+	fi
+}
+summary >/out/summary
+diff /run/before /run/after >/dev/null || failed=1
 exit $failed

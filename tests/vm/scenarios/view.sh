@@ -30,7 +30,7 @@ frame() {
 		$1 == "scheme" { line[++lines] = $0; sub(/^scheme /, "", line[lines]) }
 		$1 == "moved" { total_moved[($2 == "migrate_hot" ? "promote" : "demote") " " $3 " -> " $4] = $5 }
 		END {
-			W = 60
+			W = 36                  # with the rest, 80 columns
 			if (view == "screen") printf "%s[H", esc
 			printf "tierd on Linux %s, %d s after boot%s\n\n", kernel, up, view == "screen" ? esc "[K" : ""
 			for (n = 0; n <= last; n++) {
@@ -39,15 +39,15 @@ frame() {
 				f = int(free[n] * W / total[n] + .5)
 				c = W - h - f
 				if (c < 0) c = 0
-				printf "node %d |%s%s%s| hot %4d MiB, cold %4d MiB, free %5.1f %%%s\n", n, \
+				printf "node %d |%s%s%s| hot %3d cold %3d MiB free %4.1f %%%s\n", n, \
 					colour("41", bar("#", h)), colour("44", bar("-", c)), bar(".", f), \
 					hot[n] / 1048576, cold[n] / 1048576, free[n] * 100 / total[n], view == "screen" ? esc "[K" : ""
 			}
 			print view == "screen" ? esc "[K" : ""
 			for (i = 1; i <= lines; i++) {
 				split(line[i], part, ":")
-				text = line[i]; sub(/, moved .*/, "", text)
-				printf "%s; moved %.1f MiB in all%s\n", text, total_moved[part[1]] / 1048576, view == "screen" ? esc "[K" : ""
+				text = line[i]; sub(/, moved .*/, "", text); sub(/: node [0-9]+ /, ": ", text); sub(/quota /, "", text)
+				printf "%s, %.0f MiB moved%s\n", text, total_moved[part[1]] / 1048576, view == "screen" ? esc "[K" : ""
 			}
 			if (view == "screen") printf "%s[J", esc
 		}'
