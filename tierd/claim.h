@@ -6,17 +6,18 @@
 #include "tierd/saved.h"
 
 /*
- * The hold on DAMON's sysfs interface, kept in the record of what tierd changed, so that it can be given back after a crash, and
- * so that nobody else's kdamonds ever are.
+ * The hold on DAMON's sysfs interface, kept in the record of what tierd changed, so that it can be given back after a
+ * crash, and so that nobody else's kdamonds ever are.
  *
  * Writing nr_kdamonds makes every slot anew, and sysfs gives every directory that it makes a number of its own, never used
- * again in this boot (kernfs node ids, shown as inode numbers). So the number of slot 0 tells our slots from those that another
- * program has made since, be they as many as ours.
+ * again in this boot (kernfs node ids, shown as inode numbers). So the number of slot 0 tells our slots from those that
+ * another program has made since, be they as many as ours.
  */
 
 /*
- * Takes hold: refuses with -EBUSY when nr_kdamonds is above 0, before anything is recorded or written; else records the intention, writes
- * the slots, and records them. -ENOENT when this kernel has no DAMON sysfs interface. After an error nothing is held.
+ * Takes hold: refuses with -EBUSY when nr_kdamonds is above 0, before anything is recorded or written; else records the
+ * intention, writes the slots, and records them. -ENOENT when this kernel has no DAMON sysfs interface. After an error
+ * nothing is held.
  */
 int claim_take(int root, const struct slot_map *m, struct saved *saved, struct diag *reterr);
 

@@ -29,11 +29,12 @@
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
 
 /*
- * The daemon alone knows the order of things. The manager belongs to the worker thread while a job is at hand (`busy`), and to the
- * loop otherwise; what the loop wants meanwhile is noted in the flags and done when the job is back.
+ * The daemon alone knows the order of things. The manager belongs to the worker thread while a job is at hand (`busy`),
+ * and to the loop otherwise; what the loop wants meanwhile is noted in the flags and done when the job is back.
  *
- * Where the kernel never comes back from a write, nothing in this process can help: the thread cannot be killed, and the order to stop
- * waits for it. Then systemd's TimeoutStopSec= ends tierd, and `tierd --restore` in ExecStopPost= puts back what can be.
+ * Where the kernel never comes back from a write, nothing in this process can help: the thread cannot be killed, and the
+ * order to stop waits for it. Then systemd's TimeoutStopSec= ends tierd, and `tierd --restore` in ExecStopPost= puts back
+ * what can be.
  */
 struct daemon {
         const struct daemon_options *options;
@@ -405,8 +406,8 @@ int daemon_restore(const struct daemon_options *options, struct diag *reterr) {
 static const int handled_signals[] = { SIGTERM, SIGINT, SIGHUP };
 
 /*
- * Before anything is changed: from here on an order to stop, or to reload, waits for the event loop. A terminal or a journal that is
- * gone must not end tierd with everything left changed.
+ * Before anything is changed: from here on an order to stop, or to reload, waits for the event loop. A terminal or a
+ * journal that is gone must not end tierd with everything left changed.
  */
 static int block_signals(void) {
         sigset_t mask;

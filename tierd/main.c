@@ -74,7 +74,10 @@ int main(int argc, char **argv) {
         log = journal_log(level);
         daemon_options.log = &log;
 
-        /* While there is one thread: hwloc prints its complaints to stderr, and what it cannot read is one source less to tierd. */
+        /*
+         * While there is one thread: hwloc prints its complaints to stderr, and what it cannot read is one source less to
+         * tierd.
+         */
         if (setenv("HWLOC_HIDE_ERRORS", "2", 0) < 0)
                 log_write(&log, LOG_WARNING, "out of memory");
 

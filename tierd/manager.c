@@ -9,8 +9,8 @@
 #define KERNEL_TURN_US UINT64_C(1000000)
 
 /*
- * A kdamond that ended by itself is started again, unless it had been a shorter while ago: what ends it each time would end it the
- * next time too. Long against a turn, short against the time in which an operator looks at the journal.
+ * A kdamond that ended by itself is started again, unless it had been a shorter while ago: what ends it each time would
+ * end it the next time too. Long against a turn, short against the time in which an operator looks at the journal.
  */
 #define RESTART_AGAIN_US UINT64_C(60000000)
 
@@ -161,7 +161,10 @@ int manager_stop(struct manager *m, struct diag *reterr) {
         return r < 0 || r2 >= 0 ? r : r2;
 }
 
-/* Reads the counts of kdamond i into schemes[], and what the tuner wants of them. `tried` and `applied` have room for its schemes. */
+/*
+ * Reads the counts of kdamond i into schemes[], and what the tuner wants of them. `tried` and `applied` have room for its
+ * schemes.
+ */
 static int observe_kdamond(struct manager *m, size_t i, struct scheme_report *schemes, struct tuner_kdamond *ret,
                            uint64_t *tried, uint64_t *applied, struct diag *reterr) {
         const struct kdamond_plan *k = m->plan->kdamonds + i;
@@ -195,7 +198,10 @@ static int observe_kdamond(struct manager *m, size_t i, struct scheme_report *sc
         return 0;
 }
 
-/* Brings the kernel's quotas to what the tuner decided; a kdamond whose quotas stay is left in peace (a commit costs passes). */
+/*
+ * Brings the kernel's quotas to what the tuner decided; a kdamond whose quotas stay is left in peace (a commit costs
+ * passes).
+ */
 static int set_quotas(struct manager *m, const struct tuner_quota *decided, struct diag *reterr) {
         size_t n = 0;
         int r;
@@ -334,8 +340,8 @@ static bool same_shape(const struct kdamond_plan *a, const struct kdamond_plan *
 }
 
 /*
- * Brings kdamond i to the plan's values, whatever it is doing. `keep`: what runs is of the same shape, and is to be kept with what it
- * learnt. An error that leaves it running leaves it as it was.
+ * Brings kdamond i to the plan's values, whatever it is doing. `keep`: what runs is of the same shape, and is to be kept
+ * with what it learnt. An error that leaves it running leaves it as it was.
  */
 static int bring_kdamond(struct manager *m, size_t i, bool keep, struct diag *reterr) {
         const struct kdamond_plan *k = m->plan->kdamonds + i;

@@ -11,10 +11,9 @@
 #include <stdbool.h>
 
 /*
- * The machine under management: what is known, planned and set. Every verb here may block for as long as the kernel takes and is
- * called on the worker thread; between jobs the event loop reads the results.
+ * The machine under management: what is known, planned and set. Every verb here may block for as long as the kernel takes
+ * and is called on the worker thread; between jobs the event loop reads the results.
  */
-
 struct manager {
         int root;                       /* borrowed */
         struct saved *saved;            /* borrowed */
@@ -43,25 +42,25 @@ struct manager {
 int manager_start(struct manager *m, int root, struct saved *saved, struct config *config, struct diag *reterr);
 
 /*
- * One turn: starts a kdamond again that has ended by itself, reads the counts and the nodes, and under the direct tuner sets new
- * quotas. *ret_next_us: when the next turn is due. Returns 0, or MANAGER_RESTARTED with a sentence in reterr. After an
- * error the same call tries again what it did not get done.
+ * One turn: starts a kdamond again that has ended by itself, reads the counts and the nodes, and under the direct tuner
+ * sets new quotas. *ret_next_us: when the next turn is due. Returns 0, or MANAGER_RESTARTED with a sentence in reterr.
+ * After an error the same call tries again what it did not get done.
  */
 #define MANAGER_RESTARTED 1
 int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr);
 
 /*
- * Makes the plan again under a new configuration, and brings the kernel to it: kdamonds of the same shape by an online commit,
- * so that what they learnt is kept; others are stopped or started. With nothing to manage any more everything is put
- * back, as by manager_stop(). `config` is taken over in any case.
- * An error keeps the old configuration in force; MANAGER_LOST, with a sentence in reterr, says that even this failed: stop.
+ * Makes the plan again under a new configuration, and brings the kernel to it: kdamonds of the same shape by an online
+ * commit, so that what they learnt is kept; others are stopped or started. With nothing to manage any more everything is
+ * put back, as by manager_stop(). `config` is taken over in any case. An error keeps the old configuration in force;
+ * MANAGER_LOST, with a sentence in reterr, says that even this failed: stop.
  */
 #define MANAGER_LOST 1
 int manager_reload(struct manager *m, struct config *config, struct diag *reterr);
 
 /*
- * Everything off, every remembered value put back. Goes on after an error and returns the first; CLAIM_FOREIGN when the kdamonds
- * were another program's by now, and were left alone. Safe on a half-started manager, and again after an error.
+ * Everything off, every remembered value put back. Goes on after an error and returns the first; CLAIM_FOREIGN when the
+ * kdamonds were another program's by now, and were left alone. Safe on a half-started manager, and again after an error.
  */
 int manager_stop(struct manager *m, struct diag *reterr);
 

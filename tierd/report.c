@@ -18,8 +18,9 @@ static void report_tiers(const struct log *log, const struct topology *t) {
                         }
                 if (idset_format(&ids, list, sizeof(list)) < 0)
                         (void) snprintf(list, sizeof(list), "%zu of them", idset_count(&ids));
-                log_write(log, LOG_INFO, "tier %zu: node%s %s, %s (ranked by %s)", tier, idset_count(&ids) == 1 ? "" : "s", list,
-                          format_size(bytes, size, sizeof(size)), rank_source_to_string(t->rank_source));
+                log_write(log, LOG_INFO, "tier %zu: node%s %s, %s (ranked by %s)", tier,
+                          idset_count(&ids) == 1 ? "" : "s", list, format_size(bytes, size, sizeof(size)),
+                          rank_source_to_string(t->rank_source));
         }
 }
 

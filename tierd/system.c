@@ -29,8 +29,8 @@ int system_check_modules(int root, const struct config *c, struct diag *reterr) 
         r = read_modules(root, names, reterr);
         if (r > 0)
                 return diag_set(reterr, -EBUSY,
-                                "%s of the kernel holds DAMON, and the configuration says exclusive_modules: refuse; write N to "
-                                "its /sys/module/…/parameters/enabled, or set exclusive_modules: stop", names);
+                                "%s of the kernel holds DAMON, and the configuration says exclusive_modules: refuse; write N "
+                                "to its /sys/module/…/parameters/enabled, or set exclusive_modules: stop", names);
         return r;
 }
 

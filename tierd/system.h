@@ -9,8 +9,8 @@
 /* What manages memory beside tierd, set as the configuration says. Every change goes through `saved`. */
 
 /*
- * Whether the configuration lets tierd have DAMON: -EBUSY, naming the modules of the kernel that hold it for themselves, where they
- * are to be refused (exclusive_modules: refuse). Only reads.
+ * Whether the configuration lets tierd have DAMON: -EBUSY, naming the modules of the kernel that hold it for themselves,
+ * where they are to be refused (exclusive_modules: refuse). Only reads.
  */
 int system_check_modules(int root, const struct config *c, struct diag *reterr);
 
@@ -21,7 +21,7 @@ int system_check_modules(int root, const struct config *c, struct diag *reterr);
 int system_stop_modules(int root, struct saved *saved, char ret_stopped[static MODULE_NAMES_SIZE], struct diag *reterr);
 
 /*
- * kernel.numa_balancing and reclaim demotion. A kernel without the setting needs nothing done. What is to be kept is put back, if an
- * earlier configuration changed it.
+ * kernel.numa_balancing and reclaim demotion. A kernel without the setting needs nothing done. What is to be kept is put
+ * back, if an earlier configuration changed it.
  */
 int system_set_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *reterr);
