@@ -142,7 +142,11 @@ figures: $(PROGRAMS) $(B)/memload
 	tests/vm/scenario arrive 6.12
 	tests/vm/scenario arrive 7.2
 
-lint: lint-c lint-shell lint-man
+lint: lint-layout lint-shell lint-man lint-c
+
+lint-layout:
+	@files=$$(git ls-files '*.[ch]') && if LC_ALL=C.UTF-8 grep -nP '^.{129}|\t|\s$$' $$files; then \
+		echo 'lint: a line is longer than 128 columns, or has a tab or a blank at its end' >&2; exit 1; fi
 
 CLANG_TIDY ?= clang-tidy
 lint-c:
@@ -208,4 +212,4 @@ help:
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
 .PHONY: all deps check check-quick check-layers unit valgrind golden golden-update demo figures \
-	tests lint lint-c lint-shell lint-man clang fuzz install clean distclean help FORCE
+	tests lint lint-layout lint-c lint-shell lint-man clang fuzz install clean distclean help FORCE
