@@ -22,7 +22,7 @@ static int read_identity(int root, uint64_t *ret, struct diag *reterr) {
 static int slots_are_empty(int root, size_t n, struct diag *reterr) {
         for (size_t i = 0; i < n; i++) {
                 char path[PATH_SIZE];
-                uint64_t contexts;
+                uint64_t contexts = 0;
                 int r;
 
                 r = path_format(path, sizeof(path), DAMON_ADMIN "/%zu/contexts/nr_contexts", i);
@@ -53,7 +53,7 @@ static int claim_is_ours(int root, const struct saved *saved, uint64_t n, struct
 int claim_release(int root, struct saved *saved, struct diag *reterr) {
         struct slot_map slots = {};
         bool foreign = false;
-        uint64_t n;
+        uint64_t n = 0;
         int r;
 
         if (saved_n_slots(saved) == 0)

@@ -50,11 +50,16 @@ system_values() {
 
 memload_start() { # OPTION...
 	[ -p /run/control ] || mkfifo /run/control
+	sets=0
+	for option; do [ "$option" != --set ] || sets=$((sets + 1)); done
 	memload "$@" --interval 500ms --control /run/control >/run/memload.json &
 	memload=$!
 	wait_for 120 memload_ready || say "FAILED: memload did not get ready"
 }
-memload_ready() { grep -q '"ready"' /run/memload.json && grep -q node_bytes /run/memload.json; }
+# Ready, and every set sampled once.
+memload_ready() {
+	grep -q '"ready"' /run/memload.json && [ "$(grep -c node_bytes /run/memload.json)" -ge $sets ]
+}
 memload_tell() { echo "$1" >/run/control; }
 memload_end() {
 	memload_tell quit
