@@ -32,5 +32,5 @@ int verb_plan(const struct invocation *call);
 int verb_check(const struct invocation *call);
 int verb_doctor(const struct invocation *call);
 
-/* Prints "tierctl: TEXT" to stderr and maps the diagnosis to an exit status: EACCES, EPERM: not permitted; the rest: `otherwise`. */
+/* Prints "tierctl: TEXT" to stderr and returns the exit status: EACCES and EPERM are "not permitted", the rest `otherwise`. */
 int report_failure(const struct diag *d, int otherwise);
