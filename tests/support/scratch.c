@@ -258,8 +258,8 @@ int __wrap_file_write(int root, const char *path, const char *value) {
         }
         if (s->writes == s->exit_at)
                 _exit(0);
-        if (s->delay_us > 0)
-                (void) usleep(s->delay_us);
+        if (s->before_write)
+                s->before_write(s);
         s->writes++;
         return strncmp(path, DAMON_ADMIN "/", strlen(DAMON_ADMIN) + 1) == 0 ? scratch_store(s, path, value)
                                                                             : store_other(s, path, value);

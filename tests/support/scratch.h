@@ -39,7 +39,7 @@ struct scratch {
         unsigned read_fault_times;
         bool no_paddr;                  /* built without CONFIG_DAMON_PADDR */
         bool commit_kills;              /* the next commit fails inside the kernel */
-        unsigned delay_us;              /* every write takes as long */
+        void (*before_write)(const struct scratch *s);          /* NULL, or called on the writer's thread */
         size_t exit_at;                 /* the process ends in place of this write, as by SIGKILL */
 
         /* What the kernel would have done to the machine. Tests want these empty. */

@@ -191,20 +191,26 @@ static void test_life(void **state) {
         as_found(&f);
 }
 
-/* The order to stop comes while the start is at work, with others before and after it. */
+/* While the start is at work: the order to stop, with others before and after it. */
+static void send_several(const struct scratch *s) {
+        if (s->writes == 100 || s->writes == 300) {
+                assert_int_equal(kill(getpid(), SIGHUP), 0);
+                assert_int_equal(kill(getpid(), SIGTERM), 0);
+                assert_int_equal(kill(getpid(), SIGINT), 0);
+        }
+}
+
+static void send_reload(const struct scratch *s) {
+        if (s->writes == 100)
+                assert_int_equal(kill(getpid(), SIGHUP), 0);
+}
+
 static void test_stop_during_start(void **state) {
         _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_6_18);
 
         (void) state;
-        f.s->delay_us = 1000;
+        f.s->before_write = send_several;
         begin(&f);
-        for (int i = 0; i < PATIENCE_MS && faccessat(f.run, "state", F_OK, 0) < 0; i++)
-                (void) usleep(1000);
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
-        assert_int_equal(kill(f.pid, SIGTERM), 0);
-        assert_int_equal(kill(f.pid, SIGINT), 0);
-        (void) usleep(5000);
-        assert_int_equal(kill(f.pid, SIGTERM), 0);
         ended(&f, 0);
         assert_null(strstr(logged(&f), "managing"));
         as_found(&f);
@@ -214,11 +220,8 @@ static void test_reload_during_start(void **state) {
         _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_6_18);
 
         (void) state;
-        f.s->delay_us = 500;
+        f.s->before_write = send_reload;
         begin(&f);
-        for (int i = 0; i < PATIENCE_MS && faccessat(f.run, "state", F_OK, 0) < 0; i++)
-                (void) usleep(1000);
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
         told(&f, "READY=1");
         told(&f, "RELOADING=1");
         told(&f, "READY=1");
