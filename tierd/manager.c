@@ -269,9 +269,20 @@ static int keep_running(struct manager *m, size_t i, uint64_t now_us, struct dia
                 return diag_set(reterr, r, "node %d: its kdamond has ended by itself, and does not start again: %s", k->nid,
                                 d.text);
         m->restarted_us[i] = now_us;
+        return MANAGER_RESTARTED;
+}
+
+/* The turn's outcome, with a sentence when kdamonds of these nodes were started again. */
+static int turn_outcome(const struct idset *restarted, struct diag *reterr) {
+        char list[256];
+
+        if (idset_is_empty(restarted))
+                return 0;
+        if (idset_format(restarted, list, sizeof(list)) < 0)
+                (void) snprintf(list, sizeof(list), "%zu of them", idset_count(restarted));
         (void) diag_set(reterr, 0,
-                        "node %d: its kdamond (/" DAMON_ADMIN "/%d) had ended by itself; it was started again, and learns the "
-                        "node's memory anew", k->nid, slot);
+                        "node%s %s: the kdamond had ended by itself; it was started again, and learns the node's memory anew",
+                        idset_count(restarted) == 1 ? "" : "s", list);
         return MANAGER_RESTARTED;
 }
 
@@ -280,8 +291,9 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
         _cleanup_free_ struct tuner_node *nodes = NULL;
         _cleanup_free_ struct tuner_quota *decided = NULL;
         _cleanup_free_ uint64_t *tried = NULL, *applied = NULL;
+        struct idset restarted = {};
         size_t n = 0;
-        int r, outcome = 0;
+        int r;
 
         kdamonds = calloc(m->plan->n_kdamonds + 1, sizeof(*kdamonds));
         nodes = calloc(m->n_nodes + 1, sizeof(*nodes));
@@ -295,7 +307,8 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
                 r = keep_running(m, i, now_us, reterr);
                 if (r < 0)
                         return r;
-                outcome = MAX(outcome, r);
+                if (r == MANAGER_RESTARTED)
+                        idset_add(&restarted, (unsigned) m->plan->kdamonds[i].nid);
                 r = observe_kdamond(m, i, m->schemes + n, kdamonds + i, tried + n, applied + n, reterr);
                 if (r < 0)
                         return r;
@@ -315,14 +328,14 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
 
         *ret_next_us = KERNEL_TURN_US;
         if (!m->tuner)
-                return outcome;
+                return turn_outcome(&restarted, reterr);
         *ret_next_us = tuner_step(m->tuner,
                                   &(struct tuner_sample) {
                                           .now_us = now_us, .nodes = nodes, .n_nodes = m->n_nodes, .kdamonds = kdamonds,
                                   },
                                   decided, m->views);
         r = set_quotas(m, decided, reterr);
-        return r < 0 ? r : outcome;
+        return r < 0 ? r : turn_outcome(&restarted, reterr);
 }
 
 /* Whether the kernel can pair the new kdamond's schemes with the old one's by index. */

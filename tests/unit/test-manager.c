@@ -319,7 +319,7 @@ static void test_silent_death(void **state) {
                 turn(&f, 100, 0);
                 dies(&f, 1);
                 assert_int_equal(manager_turn(&f.m, UINT64_C(101000000), &next, &d), MANAGER_RESTARTED);
-                assert_non_null(strstr(d.text, "node 1: its kdamond"));
+                assert_non_null(strstr(d.text, "node 1: the kdamond had ended"));
                 assert_int_equal(running(&f), 3);
                 assert_books(&f);
                 turn(&f, 102, 0);
@@ -343,6 +343,10 @@ static void test_silent_death(void **state) {
                 assert_non_null(strstr(d.text, "node 0"));
                 assert_non_null(strstr(d.text, "cannot write"));
                 turn(&f, 172, MANAGER_RESTARTED);
+                dies(&f, 0);
+                dies(&f, 1);
+                assert_int_equal(manager_turn(&f.m, UINT64_C(240000000), &next, &d), MANAGER_RESTARTED);
+                assert_non_null(strstr(d.text, "nodes 0-1: the kdamond had ended"));
                 stopped(&f, "stop");
         }
 }
