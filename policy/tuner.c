@@ -26,6 +26,10 @@
 #define GOAL_SLACK_BP 25
 /* At rest fewer hot bytes than this start nothing. */
 #define HOT_MIN_BYTES (UINT64_C(1) << 20)
+/* A turn that moved less than this part of its budget was futile; how long promotion then waits, at first and at most. */
+#define FUTILE_PART 16
+#define HOLD_MIN_US UINT64_C(1000000)
+#define HOLD_MAX_US UINT64_C(32000000)
 /* What a demotion target keeps free: the migration allocates without reclaim and fails below the zone's watermarks. */
 #define TARGET_RESERVE_BP 100
 /* Charge windows are counted in jiffies, of up to 10 ms. */
@@ -53,6 +57,9 @@ struct scheme_state {
         uint64_t budget;                /* decided this turn, bytes per turn */
         enum tuner_reason reason;
         bool ordered;
+        unsigned futile;                /* turns in a row that had a budget and moved next to nothing */
+        uint64_t hold_until_us;         /* promotion waits until then... */
+        uint64_t hold_hot;              /* ...unless there are clearly more hot bytes than these */
 };
 
 struct node_state {
@@ -270,16 +277,36 @@ static uint64_t promote_room(const struct tuner *t, const struct scheme_state *s
 }
 
 /*
+ * Hot bytes that do not move when they may (pages that cannot, a sample's luck in a region of idle ones) are no reason to be busy: each
+ * such turn doubles the wait, until the heat has doubled too or something moves again.
+ */
+static bool promotion_is_held(struct tuner *t, struct scheme_state *s, uint64_t hot) {
+        if (s->budget > 0) {
+                if (s->moved >= s->budget / FUTILE_PART) {
+                        s->futile = 0;
+                        s->hold_until_us = 0;
+                } else {
+                        s->hold_until_us = t->last_us + MIN(HOLD_MIN_US << MIN(s->futile, 16U), HOLD_MAX_US);
+                        s->hold_hot = hot;
+                        s->futile++;
+                }
+        }
+        return t->last_us < s->hold_until_us && hot < 2 * s->hold_hot + HOT_MIN_BYTES;
+}
+
+/*
  * Promotion: as many bytes as are hot below and fit above. Where several schemes share the hot bytes of one source, or the room of one
  * target, each gets its part by room and by heat.
  */
 static void decide_promotion(struct tuner *t, struct scheme_state *s) {
         struct node_state *source = t->nodes + s->source;
         uint64_t hot = node_hot(source), room, all_room = 0, all_hot = 0;
+        bool held;
 
-        s->budget = 0;
         s->reason = source->passes < SETTLED_FOR_EXCHANGE_PASSES ? TUNER_SETTLING : TUNER_REST;
-        if (hot < HOT_MIN_BYTES)
+        held = promotion_is_held(t, s, hot);
+        s->budget = 0;
+        if (hot < HOT_MIN_BYTES || held)
                 return;
         for (size_t i = 0; i < t->n_schemes; i++) {
                 const struct scheme_state *o = t->schemes + i;

@@ -221,6 +221,30 @@ static void test_exchange_stuck(void **state) {
         plant_done(&p);
 }
 
+/* What does not move is tried ever more seldom, until the heat below has clearly grown. */
+static void test_futile(void **state) {
+        struct plant p;
+        unsigned tried = 0;
+
+        (void) state;
+        plant_init(&p, 2, GIB);
+        p.promote_percent = 0;
+        p.cold[0] = GIB - GIB / 20;
+        p.hot[1] = GIB / 50;
+        plant_run(&p, 20);
+        for (int i = 0; i < 60; i++) {
+                plant_run(&p, 1);
+                tried += p.quotas[1].bytes > 0;
+        }
+        assert_in_range(tried, 0, 6);
+
+        p.promote_percent = 100;
+        p.hot[1] = GIB / 10;
+        plant_run(&p, 15);
+        assert_true(p.hot[0] > GIB / 10 * 9 / 10);
+        plant_done(&p);
+}
+
 /* Three tiers: from the slowest to the fastest, through a full middle. */
 static void test_three_tiers(void **state) {
         struct plant p;
@@ -318,7 +342,7 @@ int main(void) {
                 cmocka_unit_test(test_exchange_large), cmocka_unit_test(test_exchange_half),
                 cmocka_unit_test(test_exchange_stuck), cmocka_unit_test(test_three_tiers),
                 cmocka_unit_test(test_full_target),    cmocka_unit_test(test_ceiling),
-                cmocka_unit_test(test_restart),        cmocka_unit_test(test_odd_samples),
+                cmocka_unit_test(test_futile),         cmocka_unit_test(test_restart),        cmocka_unit_test(test_odd_samples),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,7 +58,7 @@ memload_start() { # OPTION...
 }
 # Ready, and every set sampled once.
 memload_ready() {
-	grep -q '"ready"' /run/memload.json && [ "$(grep -c node_bytes /run/memload.json)" -ge $sets ]
+	grep -q '"ready"' /run/memload.json && [ "$(grep -c node_bytes /run/memload.json)" -ge "$sets" ]
 }
 memload_tell() { echo "$1" >/run/control; }
 memload_end() {
