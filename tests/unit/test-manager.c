@@ -351,20 +351,26 @@ static void test_silent_death(void **state) {
         }
 }
 
-/* Free memory is at 0, so the tuner demotes as soon as it has seen enough. */
+static void set_stat(struct fixture *f, int slot, size_t scheme, const char *name, uint64_t value) {
+        char path[160], text[32];
+
+        (void) snprintf(path, sizeof(path), DAMON_ADMIN "/%d/contexts/0/schemes/%zu/stats/%s", slot, scheme, name);
+        (void) snprintf(text, sizeof(text), "%llu", (unsigned long long) value);
+        scratch_make(f->s, path, text, 0400);
+}
+
+/* Free memory is at 0, and what is tried is moved, so the tuner demotes as soon as it has seen enough. */
 static void count_on(struct fixture *f, uint64_t passes) {
         for (size_t i = 0; i < f->m.plan->n_kdamonds; i++) {
                 const struct kdamond_plan *k = &f->m.plan->kdamonds[i];
 
-                for (size_t j = 0; j < k->n_probes; j++) {
-                        char path[160], bytes[32];
-                        uint64_t share = k->probes[j].kind == PROBE_HOT ? 4 : 1;
-
-                        (void) snprintf(path, sizeof(path), DAMON_ADMIN "/%d/contexts/0/schemes/%zu/stats/sz_tried", k->nid,
-                                        k->n_schemes + j);
-                        (void) snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long) ((passes << 29) / share));
-                        scratch_make(f->s, path, bytes, 0400);
+                for (size_t j = 0; j < k->n_schemes; j++) {
+                        set_stat(f, k->nid, j, "sz_tried", passes << 20);
+                        set_stat(f, k->nid, j, "sz_applied", passes << 20);
                 }
+                for (size_t j = 0; j < k->n_probes; j++)
+                        set_stat(f, k->nid, k->n_schemes + j, "sz_tried",
+                                 (passes << 29) / (k->probes[j].kind == PROBE_HOT ? 4 : 1));
         }
 }
 
@@ -412,7 +418,11 @@ static void test_quotas_that_fail(void **state) {
                         f.s->fault_error = -EIO;
                         f.s->fault_times = 1;
                         count_on(&f, now * 10);
-                        assert_int_equal(manager_turn(&f.m, now++ * 1000000, &next, &d), -EIO);
+                        if (manager_turn(&f.m, now++ * 1000000, &next, &d) >= 0) {
+                                /* This turn wrote less than the one before. */
+                                assert_int_equal(f.s->fault_times, 1);
+                                continue;
+                        }
                         /* Unknown in the books, where it was they that failed. */
                         assert_int_equal(n_unknown(&f) > 0, strstr(d.text, "/quotas/") || strstr(d.text, "\"commit\""));
                         any = any || n_unknown(&f) > 0;
