@@ -245,8 +245,8 @@ static int add_scheme(const struct maker *m, struct kdamond_plan *k, enum direct
 }
 
 /*
- * The scheme that clears the accessed bits for the node's demote scheme, the first one. Its quota's ceiling is the demotion's: pages
- * are then aged as fast as they could ever be demoted.
+ * The scheme that clears the accessed bits for the node's demote scheme, the first one. Its quota's ceiling is the demotion's:
+ * pages are then aged as fast as they could ever be demoted.
  */
 static int add_aging(const struct maker *m, struct kdamond_plan *k) {
         const struct scheme *demote = &k->schemes[0];

@@ -16,9 +16,9 @@
  */
 
 /*
- * AGE moves nothing. It clears the accessed bits of pages in cold regions, so that the `young` filter of the demote scheme means
- * "accessed since", not "accessed ever": without it a page must be visited twice by demotion before it may go, the first time in
- * vain. Under the direct tuner only, beside a demote scheme, and only while there is something to demote.
+ * AGE moves nothing. It clears the accessed bits of pages in cold regions, so that the `young` filter of the demote scheme
+ * means "accessed since", not "accessed ever": without it a page must be visited twice by demotion before it may go, the first
+ * time in vain. Under the direct tuner only, beside a demote scheme, and only while there is something to demote.
  */
 enum direction { DEMOTE, PROMOTE, AGE };
 enum goal_metric { GOAL_NODE_MEM_FREE_BP, GOAL_NODE_MEM_USED_BP };

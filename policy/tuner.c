@@ -24,6 +24,8 @@
 #define STEP_START_BP 25
 /* At rest a gap smaller than this is left alone: allocation noise is no reason to move pages. */
 #define GOAL_SLACK_BP 25
+/* ...and once it is worked on, it is closed to within this. */
+#define GOAL_REACHED_BP 5
 /* At rest fewer hot bytes than this start nothing. */
 #define HOT_MIN_BYTES (UINT64_C(1) << 20)
 /* A turn that moved less than this part of its budget was futile; how long promotion then waits, at first and at most. */
@@ -34,6 +36,8 @@
 #define TARGET_RESERVE_BP 100
 /* Charge windows are counted in jiffies, of up to 10 ms. */
 #define PASS_MIN_US UINT64_C(50000)
+/* Bytes aged per byte to be demoted: a node's cold regions hold free memory, and pages that do not move, besides. */
+#define AGING_AHEAD 8
 /* Quota per byte wanted, at most, where much is tried in vain. */
 #define YIELD_FACTOR_MAX 4
 
@@ -115,8 +119,8 @@ static size_t node_index(struct tuner *t, int nid) {
 }
 
 /*
- * Orders the demotions from the top tier down. A plan has no tiers, but each node demotes to at most one other, downwards: the edges
- * are a forest, so in every round some scheme is left whose source nothing undecided demotes to.
+ * Orders the demotions from the top tier down. A plan has no tiers, but each node demotes to at most one other, downwards: the
+ * edges are a forest, so in every round some scheme is left whose source nothing undecided demotes to.
  */
 static void order_demotions(struct tuner *t) {
         for (size_t round = 0; round < t->n_schemes; round++)
@@ -249,8 +253,8 @@ static uint64_t scheme_ceiling(const struct tuner *t, const struct scheme *s) {
 }
 
 /*
- * How much of a scheme's movement the other direction may count on within the turn: what it was seen to move in the last one, and half as
- * much again, and a little to begin with; never more than a step.
+ * How much of a scheme's movement the other direction may count on within the turn: what it was seen to move in the last one,
+ * and half as much again, and a little to begin with; never more than a step.
  */
 static uint64_t expected(const struct tuner *t, const struct scheme_state *s, const struct node_state *n) {
         (void) t;
@@ -277,8 +281,8 @@ static uint64_t promote_room(const struct tuner *t, const struct scheme_state *s
 }
 
 /*
- * Hot bytes that do not move when they may (pages that cannot, a sample's luck in a region of idle ones) are no reason to be busy: each
- * such turn doubles the wait, until the heat has doubled too or something moves again.
+ * Hot bytes that do not move when they may (pages that cannot, a sample's luck in a region of idle ones) are no reason to be
+ * busy: each such turn doubles the wait, until the heat has doubled too or something moves again.
  */
 static bool promotion_is_held(struct tuner *t, struct scheme_state *s, uint64_t hot) {
         if (s->budget > 0) {
@@ -295,8 +299,8 @@ static bool promotion_is_held(struct tuner *t, struct scheme_state *s, uint64_t 
 }
 
 /*
- * Promotion: as many bytes as are hot below and fit above. Where several schemes share the hot bytes of one source, or the room of one
- * target, each gets its part by room and by heat.
+ * Promotion: as many bytes as are hot below and fit above. Where several schemes share the hot bytes of one source, or the
+ * room of one target, each gets its part by room and by heat.
  */
 static void decide_promotion(struct tuner *t, struct scheme_state *s) {
         struct node_state *source = t->nodes + s->source;
@@ -331,7 +335,7 @@ static void decide_promotion(struct tuner *t, struct scheme_state *s) {
 /* Demotion out of one node; promotions, and demotions into it, are decided already: the tiers are visited from the top. */
 static void decide_demotion(struct tuner *t, struct scheme_state *s) {
         struct node_state *n = t->nodes + s->source, *target = t->nodes + s->target;
-        uint64_t goal = share_bp(n->total, s->scheme->goal_bp), want = goal, have = n->free, coming = 0, room;
+        uint64_t goal = share_bp(n->total, s->scheme->goal_bp), want = goal, have = n->free, coming = 0, room, slack;
 
         s->budget = 0;
         s->reason = TUNER_SETTLING;
@@ -352,12 +356,11 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
         want += coming;
 
         s->reason = TUNER_REST;
-        if (want <= have) {
+        slack = coming > 0 ? 0 : share_bp(n->total, n->correcting ? GOAL_REACHED_BP : GOAL_SLACK_BP);
+        if (want <= have + slack) {
                 n->correcting = false;
                 return;
         }
-        if (coming == 0 && !n->correcting && want - have < share_bp(n->total, GOAL_SLACK_BP))
-                return;
 
         room = minus(target->free, share_bp(target->total, TARGET_RESERVE_BP));
         if (room == 0) {
@@ -370,24 +373,25 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
 }
 
 /*
- * Aging goes on at full rate while demotion is at work, or promotion into the node is, which will need it; and while the kdamond settles,
- * so that the first demotion finds its pages aged.
+ * Aging runs ahead of demotion, by so many bytes per byte that is to go; and at full rate while promotion into the node is at
+ * work, which will need it, and while the kdamond settles, so that the first demotion finds its pages aged.
  */
 static void decide_aging(struct tuner *t, struct scheme_state *s) {
         const struct node_state *n = t->nodes + s->source;
         const struct scheme_state *d = demotion_of(t, s->source);
-        bool wanted = n->passes < SETTLED_FOR_EXCHANGE_PASSES || (d && d->budget > 0);
+        uint64_t ceiling = scheme_ceiling(t, s->scheme);
+        bool all = n->passes < SETTLED_FOR_EXCHANGE_PASSES;
 
         for (size_t i = 0; i < t->n_schemes; i++)
-                wanted = wanted || (t->schemes[i].target == s->source && t->schemes[i].scheme->direction == PROMOTE &&
-                                    t->schemes[i].budget > 0);
+                all = all || (t->schemes[i].target == s->source && t->schemes[i].scheme->direction == PROMOTE &&
+                              t->schemes[i].budget > 0);
         s->reason = d ? d->reason : TUNER_REST;
-        s->budget = wanted ? scheme_ceiling(t, s->scheme) : 0;
+        s->budget = all ? ceiling : d ? MIN(AGING_AHEAD * d->budget, ceiling) : 0;
 }
 
 /*
- * A budget as bytes of quota: a quota is charged for what was tried, and what is free, pinned or filtered out is tried in vain. The
- * scheme's own yield of the last turns tells how much; it is believed down to a quarter.
+ * A budget as bytes of quota: a quota is charged for what was tried, and what is free, pinned or filtered out is tried in
+ * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter.
  */
 static uint64_t budget_to_quota(const struct tuner *t, const struct scheme_state *s) {
         uint64_t quota = s->budget;
@@ -398,9 +402,9 @@ static uint64_t budget_to_quota(const struct tuner *t, const struct scheme_state
 }
 
 /*
- * The time between two passes of a scheme that share a charge window: one aggregation, so that every pass has its own. A window of many
- * passes would let the first one take all, and with the kernel's order (the coldest region first, from its start) the tails of large
- * regions would be reached late or never (docs/tuner.md).
+ * The time between two passes of a scheme that share a charge window: one aggregation, so that every pass has its own. A
+ * window of many passes would let the first one take all, and with the kernel's order (the coldest region first, from its
+ * start) the tails of large regions would be reached late or never (docs/tuner.md).
  */
 static uint64_t pass_us(const struct tuner *t) {
         return MAX(t->plan->monitoring.aggregate_us, PASS_MIN_US);
@@ -433,8 +437,8 @@ uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_
                 struct scheme_state *x = t->schemes + i;
 
                 /*
-                 * A turn holds several passes: the budget is handed out at its rate. The window is a little shorter than the time
-                 * between passes, so that a pass that comes early finds a new one.
+                 * A turn holds several passes: the budget is handed out at its rate. The window is a little shorter than the
+                 * time between passes, so that a pass that comes early finds a new one.
                  */
                 quotas[i] = (struct tuner_quota) {
                         .bytes = scale(budget_to_quota(t, x), pass, t->turn_us),

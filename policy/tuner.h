@@ -73,8 +73,8 @@ DEFINE_CLEANUP(struct tuner, tuner_free)
 #define _cleanup_tuner_ _cleanup_(tuner_freep)
 
 /*
- * One turn. `quotas` gets one entry per scheme of the plan: all of kdamond 0's, then kdamond 1's, and so on. `views` (may be NULL)
- * gets one per kdamond. Returns the time until the next turn, microseconds.
+ * One turn. `quotas` gets one entry per scheme of the plan: all of kdamond 0's, then kdamond 1's, and so on. `views` (may be
+ * NULL) gets one per kdamond. Returns the time until the next turn, microseconds.
  */
 uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_quota *quotas, struct tuner_view *views);
 

@@ -74,8 +74,10 @@ void plan_print_text(const struct plan *p, FILE *f) {
                                 format_size(k->ranges[j].end - k->ranges[j].start, a, sizeof(a)));
                 for (size_t j = 0; j < k->n_schemes; j++)
                         if (k->schemes[j].direction == AGE)
-                                fprintf(f, "  age, while there is something to demote\n" LABEL "of what demotion may take: their accessed "
-                                           "bits are cleared, none moves\n", "pages");
+                                fprintf(f,
+                                        "  age, while there is something to demote\n" LABEL
+                                        "of what demotion may take: their accessed bits are cleared, none moves\n",
+                                        "pages");
                         else
                                 print_scheme(&k->schemes[j], m, f);
         }

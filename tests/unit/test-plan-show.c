@@ -45,7 +45,8 @@ static char note[] = "node 3: no memory, left out";
 static char *notes[] = { note };
 static const struct plan plan = {
         .tuner = TUNER_DIRECT,
-        .monitoring = { .sample_us = 5000, .aggregate_us = 100000, .update_us = 1000000, .min_regions = 10, .max_regions = 1000 },
+        .monitoring = { .sample_us = 5000, .aggregate_us = 100000, .update_us = 1000000, .min_regions = 10,
+                        .max_regions = 1000 },
         .kdamonds = kdamonds,
         .n_kdamonds = 1,
         .notes = notes,
@@ -78,7 +79,8 @@ static void test_json(void **state) {
                 "{\"type\":\"young\",\"matching\":true,\"allow\":false}]}],"
                 "\"probes\":[{\"kind\":\"all\",\"access\":"
                 "{\"min_per_aggregation\":0,\"max_per_aggregation\":null,\"min_age_us\":0}}]}],"
-                "\"monitoring\":{\"sample_us\":5000,\"aggregate_us\":100000,\"min_regions\":10,\"max_regions\":1000,\"auto\":null},"
+                "\"monitoring\":{\"sample_us\":5000,\"aggregate_us\":100000,\"min_regions\":10,"
+                "\"max_regions\":1000,\"auto\":null},"
                 "\"notes\":[\"node 3: no memory, left out\"]}";
         _cleanup_free_ char *text = capture(&plan, true);
         json_object *o;
@@ -87,7 +89,8 @@ static void test_json(void **state) {
         assert_memory_equal(text, "{\n  \"tuner\": \"direct\",\n", 23);
         o = json_tokener_parse(text);
         assert_non_null(o);
-        assert_string_equal(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), expected);
+        assert_string_equal(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+                            expected);
         assert_int_equal(json_object_put(o), 1);
 }
 

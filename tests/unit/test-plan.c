@@ -472,7 +472,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_roles),   cmocka_unit_test(test_notes),     cmocka_unit_test(test_values),
                 cmocka_unit_test(test_min_access_rounds_up),                      cmocka_unit_test(test_filters),
-                cmocka_unit_test(test_probes),  cmocka_unit_test(test_aging),  cmocka_unit_test(test_tuners),    cmocka_unit_test(test_intervals),
+                cmocka_unit_test(test_probes),  cmocka_unit_test(test_aging),
+                cmocka_unit_test(test_tuners),    cmocka_unit_test(test_intervals),
                 cmocka_unit_test(test_refusals), cmocka_unit_test(test_words),
         };
 

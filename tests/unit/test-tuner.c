@@ -15,8 +15,8 @@
 #define PASS_US UINT64_C(100000)
 
 /*
- * A model of nodes in a line, 0 the fastest, under DAMOS: every pass a scheme moves up to what its window's quota leaves, the hottest
- * or coldest first, as far as the target has room. Probes count what the nodes hold.
+ * A model of nodes in a line, 0 the fastest, under DAMOS: every pass a scheme moves up to what its window's quota leaves, the
+ * hottest or coldest first, as far as the target has room. Probes count what the nodes hold.
  */
 struct plant {
         size_t n;
@@ -122,7 +122,9 @@ static uint64_t plant_turn(struct plant *p) {
                 nodes[i] = (struct tuner_node) {
                         .nid = (int) i, .total_bytes = p->total[i], .free_bytes = plant_free(p, i),
                 };
-                kdamonds[i] = (struct tuner_kdamond) { .monitored_bytes = p->total[i], .scheme_tried = p->tried[i], .scheme_applied = p->applied[i] };
+                kdamonds[i] = (struct tuner_kdamond) {
+                        .monitored_bytes = p->total[i], .scheme_tried = p->tried[i], .scheme_applied = p->applied[i],
+                };
                 memcpy(kdamonds[i].probe_tried, p->probe_tried[i], sizeof(kdamonds[i].probe_tried));
         }
         return tuner_step(p->tuner, &sample, p->quotas, NULL);
@@ -167,7 +169,9 @@ static void test_goal(void **state) {
         plant_done(&p);
 }
 
-/* The exchange: goals met, hot below, cold above. What comes up is matched by what goes down, free memory stays near its goal. */
+/*
+ * The exchange: goals met, hot below, cold above. What comes up is matched by what goes down, free memory stays near its goal.
+ */
 static void check_exchange(uint64_t total, unsigned promote_percent) {
         struct plant p;
         uint64_t before;
@@ -342,7 +346,8 @@ int main(void) {
                 cmocka_unit_test(test_exchange_large), cmocka_unit_test(test_exchange_half),
                 cmocka_unit_test(test_exchange_stuck), cmocka_unit_test(test_three_tiers),
                 cmocka_unit_test(test_full_target),    cmocka_unit_test(test_ceiling),
-                cmocka_unit_test(test_futile),         cmocka_unit_test(test_restart),        cmocka_unit_test(test_odd_samples),
+                cmocka_unit_test(test_futile),         cmocka_unit_test(test_restart),
+                cmocka_unit_test(test_odd_samples),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,7 @@ while [ $(($(now_ms) - start)) -lt $((SPAN * 1000)) ]; do
 done
 p21=$(applied 2 migrate_hot 1) p10=$(applied 1 migrate_hot 0) d01=$(applied 0 migrate_cold 1)
 say "promoted 2 -> 1 $((p21 / MIB)) MiB, 1 -> 0 $((p10 / MIB)) MiB; demoted 0 -> 1 $((d01 / MIB)) MiB, gap at start $((gap / MIB)) MiB"
-say "hot set on node 0 after a minute: $(resident_percent hot 0) %; free $(free_bp 0) bp, at most $free_max bp"
+say "hot set on node 0 after $SPAN s: $(resident_percent hot 0) %; free $(free_bp 0) bp, at most $free_max bp"
 
 percpu_after=$(percpu_mib)
 say "cold set off node 0: $((($(set_bytes cold) - $(resident cold 0)) / MIB)) MiB; hot set on node 0: $(($(resident hot 0) / MIB)) MiB; on per-CPU lists of node 0: $percpu MiB before, $percpu_after MiB now"
