@@ -57,13 +57,20 @@ say "hot set on node 0 after $SPAN s: $(resident_percent hot 0) %; free $(free_b
 percpu_after=$(percpu_mib)
 say "cold set off node 0: $((($(set_bytes cold) - $(resident cold 0)) / MIB)) MiB; hot set on node 0: $(($(resident hot 0) / MIB)) MiB; on per-CPU lists of node 0: $percpu MiB before, $percpu_after MiB now"
 
-m0=$(migrated_bytes) t0=$(now_ms)
+# CPU time in ticks of a hundredth of a second: tierd's, and that of the three kdamonds.
+cpu() { for pid; do awk '{ print $14 + $15 }' "/proc/$pid/stat"; done | awk '{ s += $1 } END { print s + 0 }'; }
+kdamonds=$(for k in "$DAMON"/[0-9]*; do attribute "$k/pid"; done)
+# shellcheck disable=SC2086 # several pids
+m0=$(migrated_bytes) t0=$(now_ms) c0=$(cpu "$tierd") k0=$(cpu $kdamonds)
 while [ $(($(now_ms) - t0)) -lt $((REST * 1000)) ]; do
 	progress >>/out/progress
 	usleep 1000000
 done
 rest=$((($(migrated_bytes) - m0) / (($(now_ms) - t0) / 1000) / 1024))
 say "at rest: $rest KiB/s migrated by anyone over $REST s, hot set on node 0 $(resident_percent hot 0) %, free $(free_bp 0) bp"
+took=$(($(now_ms) - t0))
+# shellcheck disable=SC2086
+say "CPU at rest, seconds per hour: tierd $((($(cpu "$tierd") - c0) * 36000 / took)), the three kdamonds $((($(cpu $kdamonds) - k0) * 36000 / took))"
 say "tierd: $(awk '/VmRSS/ { print $2 " KiB resident" }' "/proc/$tierd/status"), $(awk '{ print $14 + $15 }' "/proc/$tierd/stat") ticks of CPU in $((($(now_ms) - start) / 1000)) s"
 
 if [ "$ASSERT" = yes ]; then
