@@ -6,6 +6,7 @@ set -u
 . /root/lib.sh
 VIEW=plain
 TUNER=auto
+REST=60
 # shellcheck disable=SC1091
 [ ! -r /root/settings ] || . /root/settings
 dmesg -n 1
@@ -30,9 +31,17 @@ arrived() { is_resident hot 0 95; }
 wait_for 60 arrived
 arrival=$(($(now_ms) - start))
 arrived || failed=1
-# The last pages, and the goals.
-[ $failed = 1 ] || usleep 8000000
-after=$(row "after $(($(now_ms) - start)) ms")
+# The last pages, and the goals; then a minute at rest.
+[ $failed = 1 ] || [ "$TUNER" != auto ] || usleep 10000000
+after=$(row "after $((($(now_ms) - start) / 1000)) s")
+rest=
+if [ "$TUNER" = auto ]; then
+	m0=$(migrated_bytes) t0=$(now_ms)
+	while [ $(($(now_ms) - t0)) -lt $((REST * 1000)) ]; do usleep 1000000; done
+	rest=$((($(migrated_bytes) - m0) / ($(now_ms) - t0) * 1000 / 1024))
+	rested=$(row "after $((($(now_ms) - start) / 1000)) s")
+fi
+free=$(free_bp 0)
 p21=$(applied 2 migrate_hot 1) p10=$(applied 1 migrate_hot 0) d01=$(applied 0 migrate_cold 1) hot=$(set_bytes hot)
 touch /run/view.end
 wait $view
@@ -41,14 +50,23 @@ wait "$tierd"
 cp /run/tierd.log /out/
 system_values >/run/after
 
+met() { # WHAT VALUE AT-MOST UNIT
+	if [ "$2" -le "$3" ]; then word=ok; else word="NOT MET"; fi
+	echo "$word: $1: $2 $4 (at most $3)"
+}
 summary() {
 	echo "MiB per node           hot: 0      1      2    cold: 0      1      2    free on 0"
 	echo "$before"
 	echo "$after"
+	[ -z "$rest" ] || echo "$rested"
 	echo
 	echo "promoted $((p21 / MIB)) MiB from node 2 to 1 and $((p10 / MIB)) MiB from 1 to 0, for $((hot / MIB)) MiB of hot set; demoted $((d01 / MIB)) MiB from 0 to 1"
 	if arrived; then
 		echo "95 % of the hot set was on node 0 after $((arrival / 1000)).$((arrival % 1000 / 100)) s (guest time, emulated CPU; tuner $TUNER)."
+		met "bytes promoted per hot byte, from node 2 to 1" $((p21 * 100 / hot)) 200 %
+		met "bytes promoted per hot byte, from node 1 to 0" $((p10 * 100 / hot)) 200 %
+		met "free on node 0 away from its goal of 5 %" $((free > 500 ? free - 500 : 500 - free)) 200 "hundredths of a point"
+		[ -z "$rest" ] || met "moved during a minute at rest" "$rest" 1023 KiB/s
 	else
 		echo "After $((arrival / 1000)) s $(resident_percent hot 0) % of the hot set is on node 0 (tuner $TUNER)."
 	fi
