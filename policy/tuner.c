@@ -28,8 +28,12 @@
 #define GOAL_REACHED_BP 5
 /* At rest fewer hot bytes than this start nothing. */
 #define HOT_MIN_BYTES (UINT64_C(1) << 20)
-/* A turn that moved less than this part of its budget was futile; how long promotion then waits, at first and at most. */
+/*
+ * A turn that moved less than this part of its budget was futile. A new quota may take a turn to act, so the first two are free;
+ * how long promotion then waits, at first and at most.
+ */
 #define FUTILE_PART 16
+#define FUTILE_FREE 2
 #define HOLD_MIN_US UINT64_C(1000000)
 #define HOLD_MAX_US UINT64_C(32000000)
 /* What a demotion target keeps free: the migration allocates without reclaim and fails below the zone's watermarks. */
@@ -256,8 +260,7 @@ static uint64_t scheme_ceiling(const struct tuner *t, const struct scheme *s) {
  * How much of a scheme's movement the other direction may count on within the turn: what it was seen to move in the last one,
  * and half as much again, and a little to begin with; never more than a step.
  */
-static uint64_t expected(const struct tuner *t, const struct scheme_state *s, const struct node_state *n) {
-        (void) t;
+static uint64_t expected(const struct scheme_state *s, const struct node_state *n) {
         return MIN(s->moved + s->moved / 2 + share_bp(n->total, STEP_START_BP), share_bp(n->total, STEP_MAX_BP));
 }
 
@@ -276,7 +279,7 @@ static uint64_t promote_room(const struct tuner *t, const struct scheme_state *s
         uint64_t room = minus(target->free, promote_floor(target, s->scheme));
 
         if (d && target->passes >= SETTLED_FOR_EXCHANGE_PASSES)
-                room += MIN(expected(t, d, target), node_cold(target));
+                room += MIN(expected(d, target), node_cold(target));
         return room;
 }
 
@@ -289,10 +292,10 @@ static bool promotion_is_held(struct tuner *t, struct scheme_state *s, uint64_t 
                 if (s->moved >= s->budget / FUTILE_PART) {
                         s->futile = 0;
                         s->hold_until_us = 0;
-                } else {
-                        s->hold_until_us = t->last_us + MIN(HOLD_MIN_US << MIN(s->futile, 16U), HOLD_MAX_US);
+                } else if (++s->futile > FUTILE_FREE) {
+                        s->hold_until_us =
+                                t->last_us + MIN(HOLD_MIN_US << MIN(s->futile - FUTILE_FREE - 1, 16U), HOLD_MAX_US);
                         s->hold_hot = hot;
-                        s->futile++;
                 }
         }
         return t->last_us < s->hold_until_us && hot < 2 * s->hold_hot + HOT_MIN_BYTES;
@@ -346,7 +349,7 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
                 const struct scheme_state *o = t->schemes + i;
 
                 if (o->target == s->source && o->scheme->direction == PROMOTE)
-                        coming += MIN(o->budget, expected(t, o, n));
+                        coming += MIN(o->budget, expected(o, n));
                 else if (o->target == s->source && o->scheme->direction == DEMOTE)
                         want += o->budget;
                 else if (o->source == s->source && o->scheme->direction == PROMOTE)

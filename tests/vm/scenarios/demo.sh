@@ -38,7 +38,8 @@ rest=
 if [ "$TUNER" = auto ]; then
 	m0=$(migrated_bytes) t0=$(now_ms)
 	while [ $(($(now_ms) - t0)) -lt $((REST * 1000)) ]; do usleep 1000000; done
-	rest=$((($(migrated_bytes) - m0) / ($(now_ms) - t0) * 1000 / 1024))
+	moved=$(($(migrated_bytes) - m0)) took=$(($(now_ms) - t0))
+	rest=$((moved * 1000 / took / 1024))
 	rested=$(row "after $((($(now_ms) - start) / 1000)) s")
 fi
 free=$(free_bp 0)
