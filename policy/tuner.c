@@ -29,8 +29,8 @@
 /* At rest fewer hot bytes than this start nothing. */
 #define HOT_MIN_BYTES (UINT64_C(1) << 20)
 /*
- * A turn that moved less than this part of its budget was futile. A new quota may take a turn to act, so the first two are free;
- * how long promotion then waits, at first and at most.
+ * A turn that moved less than this part of its budget was futile. A new quota may take a turn to act, so the first two are
+ * free; how long promotion then waits, at first and at most.
  */
 #define FUTILE_PART 16
 #define FUTILE_FREE 2
