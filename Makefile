@@ -126,6 +126,10 @@ golden: $(PROGRAMS)
 golden-update: $(PROGRAMS)
 	@tests/golden-check --update
 
+# Command lines right and wrong, by exit status and words.
+command-line: $(PROGRAMS)
+	@TIERCTL=$(B)/tierctl TIERD=$(B)/tierd tests/command-line
+
 # Everything that proves the project right, guests included; one line per step, logs in build/check/.
 check:
 	@tests/check
@@ -201,7 +205,7 @@ help:
 	@echo 'make demo       boot a guest with three memory tiers and watch a hot set rise in it'
 	@echo 'make check      prove everything, guests included (about 25 minutes)'
 	@echo 'make check-quick   the same without guests'
-	@echo 'make unit golden golden-update valgrind lint clang check-layers'
+	@echo 'make unit golden golden-update command-line valgrind lint clang check-layers'
 	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    to DESTDIR and PREFIX (/usr), SYSCONFDIR (/etc)'
@@ -211,5 +215,5 @@ help:
 	@echo 'WERROR=1        warnings are errors, as with CI=true'
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
-.PHONY: all deps check check-quick check-layers unit valgrind golden golden-update demo figures \
+.PHONY: all deps check check-quick check-layers unit valgrind golden golden-update command-line demo figures \
 	tests lint lint-layout lint-c lint-shell lint-man clang fuzz install clean distclean help FORCE

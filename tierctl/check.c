@@ -3,7 +3,6 @@
 #include "tierctl/tierctl.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /*
  * The configuration as it would be read. Errors begin with file:line:col, so that editors can jump there: nothing is put
@@ -18,7 +17,7 @@ int verb_check(const struct invocation *call) {
         r = config_load(path, &c, &d);
         if (r < 0) {
                 (void) fprintf(stderr, "%s\n", d.text);
-                return r == -ENOMEM ? EXIT_INTERNAL : EXIT_NO;
+                return exit_status(r);
         }
         if (c->warnings)
                 (void) fprintf(stderr, "%s\n", c->warnings);

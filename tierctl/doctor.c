@@ -194,7 +194,7 @@ int verb_doctor(const struct invocation *call) {
         r = checkup_make(call->root, call->root_path, &c);
         if (r >= 0 && c.n_checks > 0 && count_state(&c, CHECK_UNKNOWN) == c.n_checks) {
                 (void) diag_set(&d, -EACCES, "Nothing of this machine can be read; run as root.");
-                return report_failure(&d, EXIT_NOT_PERMITTED);
+                return report_failure(&d);
         }
         if (r >= 0) {
                 if (call->json)
@@ -204,7 +204,7 @@ int verb_doctor(const struct invocation *call) {
         }
         if (r < 0) {
                 (void) diag_set(&d, r, "%s", strerror(-r));
-                return report_failure(&d, EXIT_INTERNAL);
+                return report_failure(&d);
         }
         return count_state(&c, CHECK_PROBLEM) > 0 ? EXIT_NO : EXIT_WELL;
 }

@@ -45,20 +45,21 @@ struct verb {
         int (*run)(const struct invocation *call);      /* NULL: a question to the running daemon */
         unsigned options;
         int max_arguments;
+        const char *needs;                              /* what the argument is, where there must be one; NULL */
 };
 
 static const struct verb verbs[] = {
-        { "topology", verb_topology, OPTION_ROOT | OPTION_JSON,                                                0 },
-        { "plan",     verb_plan,     OPTION_ROOT | OPTION_JSON | OPTION_OPS | OPTION_KERNEL | OPTION_CONFIG,   0 },
-        { "check",    verb_check,    0,                                                                        1 },
-        { "doctor",   verb_doctor,   OPTION_ROOT | OPTION_JSON,                                                0 },
-        { "status",   NULL,          OPTION_JSON,                                                              0 },
-        { "top",      NULL,          0,                                                                        0 },
-        { "pause",    NULL,          0,                                                                        0 },
-        { "resume",   NULL,          0,                                                                        0 },
-        { "reload",   NULL,          0,                                                                        0 },
-        { "drain",    NULL,          0,                                                                        1 },
-        { "metrics",  NULL,          0,                                                                        0 },
+        { "topology", verb_topology, OPTION_ROOT | OPTION_JSON,                                              0, NULL },
+        { "plan",     verb_plan,     OPTION_ROOT | OPTION_JSON | OPTION_OPS | OPTION_KERNEL | OPTION_CONFIG, 0, NULL },
+        { "check",    verb_check,    0,                                                                      1, NULL },
+        { "doctor",   verb_doctor,   OPTION_ROOT | OPTION_JSON,                                              0, NULL },
+        { "status",   NULL,          OPTION_JSON,                                                            0, NULL },
+        { "top",      NULL,          0,                                                                      0, NULL },
+        { "pause",    NULL,          0,                                                                      0, NULL },
+        { "resume",   NULL,          0,                                                                      0, NULL },
+        { "reload",   NULL,          0,                                                                      0, NULL },
+        { "drain",    NULL,          0,                                                                      1, "the node" },
+        { "metrics",  NULL,          0,                                                                      0, NULL },
 };
 
 static const char help[] =
@@ -79,7 +80,8 @@ static const char help[] =
         "  --json            for programs\n"
         "  --help, --version\n"
         "\n"
-        "None of these needs the daemon, or changes anything.\n"
+        "None of these needs the daemon, or changes anything. These ask it, which this version's daemon does not\n"
+        "answer yet: status, top, pause, resume, reload, drain NODE, metrics.\n"
         "Exit status: 0 well, 1 the answer is no, 2 wrong usage, 3 no daemon, 4 not permitted, 5 internal.\n";
 
 /* One line, so that a script's log keeps it together. */
@@ -119,16 +121,22 @@ static int run(const struct verb *verb, unsigned given, struct invocation *call)
                         return usage_error("%s has no option %s", verb->name, option_bits[i].name);
         if (call->argc > verb->max_arguments)
                 return usage_error("%s: unexpected argument \"%s\"", verb->name, call->argv[verb->max_arguments]);
+        if (verb->needs && call->argc == 0)
+                return usage_error("%s: %s is missing", verb->name, verb->needs);
         if (call->json && call->ops)
                 return usage_error("%s: --json and --ops are two forms of one answer, choose one", verb->name);
         if (!verb->run) {
                 (void) fprintf(stderr, "tierctl: %s: this version's daemon cannot be asked yet\n", verb->name);
-                return EXIT_USAGE;
+                return EXIT_NO_DAEMON;
         }
 
         root = root_open(call->root_path ? call->root_path : "/", &d);
-        if (root < 0)
-                return report_failure(&d, EXIT_USAGE);
+        if (root < 0) {
+                int status = report_failure(&d);
+
+                /* No such directory: the command line is wrong, the machine was not looked at. */
+                return status == EXIT_NO ? EXIT_USAGE : status;
+        }
         call->root = root;
         return verb->run(call);
 }
@@ -174,7 +182,8 @@ int main(int argc, char **argv) {
                 default:
                         /* Of a cluster of letters getopt names the one; of a long option it does not. */
                         if (strncmp(argv[optind - 1], "--", 2) == 0)
-                                return usage_error("there is no option %s", argv[optind - 1]);
+                                return usage_error(optopt ? "%s: this option takes no value" : "there is no option %s",
+                                                   argv[optind - 1]);
                         return usage_error("there is no option -%c", optopt);
                 }
         }

@@ -14,8 +14,9 @@
 
 /* What tierd would do with this machine, this kernel and this configuration: nothing is written anywhere. */
 
-static int failed(int r, const struct diag *d) {
-        return report_failure(d, r == -ENOMEM ? EXIT_INTERNAL : EXIT_NO);
+static int failed(int r, struct diag *d) {
+        (void) diag_default(d, r, "%s", strerror(-r));
+        return report_failure(d);
 }
 
 /* --config, else the root's own, else the defaults. Returns an exit status; its errors begin with file:line:col. */
@@ -93,8 +94,12 @@ int verb_plan(const struct invocation *call) {
         if (r < 0)
                 return failed(r, &d);
         r = find_capability(call, &capability, &d);
-        if (r < 0)
-                return failed(r, &d);
+        if (r < 0) {
+                int status = failed(r, &d);
+
+                /* What is no release was typed. */
+                return call->kernel && status == EXIT_NO ? EXIT_USAGE : status;
+        }
         features = capability_features(&capability);
         r = plan_make(t, config, &features, &p, &d);
         if (r < 0)
@@ -107,6 +112,6 @@ int verb_plan(const struct invocation *call) {
         else
                 plan_print_text(p, stdout);
         if (r < 0)
-                return failed(r, diag_default(&d, r, "cannot print the plan: %s", strerror(-r)) < 0 ? &d : NULL);
+                return failed(r, &d);
         return EXIT_WELL;
 }

@@ -32,5 +32,11 @@ int verb_plan(const struct invocation *call);
 int verb_check(const struct invocation *call);
 int verb_doctor(const struct invocation *call);
 
-/* Prints "tierctl: TEXT" to stderr and returns the exit status: EACCES and EPERM are "not permitted", the rest `otherwise`. */
-int report_failure(const struct diag *d, int otherwise);
+/*
+ * What a failure means to the caller of tierctl: not permitted, out of memory (internal), or else the answer is no: what was
+ * asked about is not there, or not as it must be.
+ */
+int exit_status(int error);
+
+/* Prints "tierctl: TEXT" to stderr and returns the exit status of d->error. */
+int report_failure(const struct diag *d);

@@ -244,7 +244,7 @@ int verb_topology(const struct invocation *call) {
                 r = call->json ? print_json(t) : print_text(t);
         if (r < 0) {
                 (void) diag_default(&d, r, "cannot read this machine: %s", strerror(-r));
-                return report_failure(&d, r == -ENOENT ? EXIT_NO : EXIT_INTERNAL);
+                return report_failure(&d);
         }
         return EXIT_WELL;
 }
