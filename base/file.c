@@ -21,6 +21,17 @@ int root_open(const char *path, struct diag *reterr) {
         return fd;
 }
 
+int standard_files_open(void) {
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+                if (fcntl(fd, F_GETFD) >= 0)
+                        continue;
+                /* The lowest number that is free is this one. */
+                if (open("/dev/null", O_RDWR) < 0)
+                        return -errno;
+        }
+        return 0;
+}
+
 static int open_in_root(int root, const char *path, int flags) {
         /* valgrind 3.19 does not know the call, and complains each time; no kernel that tierd can manage lacks it (5.6). */
         static atomic_bool no_openat2;

@@ -17,6 +17,12 @@
 /* Opens a directory as a root. Returns the fd; negative errno with the path in reterr. */
 int root_open(const char *path, struct diag *reterr);
 
+/*
+ * Opens /dev/null in the place of whichever of stdin, stdout and stderr is closed: else the next file that is opened takes its
+ * number, and what is meant for people is written into that file. Call it before any other file is opened. 0 or negative errno.
+ */
+int standard_files_open(void);
+
 /* The attributes that tierd reads are single pages; longer lists (iomem) are read by file_read_alloc(). */
 #define FILE_ATTR_MAX 4096
 

@@ -43,6 +43,11 @@ int main(int argc, char **argv) {
         bool restore = false;
         int level = LOG_INFO, c, r;
 
+        r = standard_files_open();
+        if (r < 0) {
+                (void) fprintf(stderr, "tierd: /dev/null: cannot open: %s\n", strerror(-r));
+                return 1;
+        }
         while ((c = getopt_long(argc, argv, "c:h", options, NULL)) >= 0)
                 switch (c) {
                 case 'c':
@@ -57,11 +62,11 @@ int main(int argc, char **argv) {
                         level = LOG_DEBUG;
                         break;
                 case 'V':
-                        puts("tierd " TIERD_VERSION);
-                        return 0;
+                        (void) puts("tierd " TIERD_VERSION);
+                        return fflush(stdout) == 0 ? 0 : 1;
                 case 'h':
                         (void) fputs(help, stdout);
-                        return 0;
+                        return fflush(stdout) == 0 ? 0 : 1;
                 default:
                         (void) fputs("Try `tierd --help`.\n", stderr);
                         return 2;

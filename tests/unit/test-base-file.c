@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -222,6 +223,24 @@ static void test_path_format(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, tree_setup, tree_teardown)
 
+/* In a process of its own: this one's words are wanted. */
+static void test_standard_files(void **state) {
+        int status;
+        pid_t pid;
+
+        (void) state;
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                (void) close(STDIN_FILENO);
+                (void) close(STDERR_FILENO);
+                _exit(standard_files_open() == 0 && fcntl(STDIN_FILENO, F_GETFD) >= 0 && fcntl(STDERR_FILENO, F_GETFD) >= 0 &&
+                      write(STDERR_FILENO, "x", 1) == 1 ? 0 : 1);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_lines),
@@ -236,6 +255,7 @@ int main(void) {
                 TEST(test_exists),
                 TEST(test_root_open),
                 cmocka_unit_test(test_path_format),
+                cmocka_unit_test(test_standard_files),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
