@@ -11,6 +11,9 @@
 #define INTERVAL_MAX_US (24 * HOUR_US)
 #define AGE_MAX_US (UINT64_C(30) * 24 * HOUR_US)
 
+/* A report is several lines of the journal: more often than this it floods the journal, and keeps a CPU busy. */
+#define TELEMETRY_MIN_US UINT64_C(100000)
+
 /* Kernel, damon_set_attrs(): at least 3 regions. A million are some 100 MB of kernel memory, per node. */
 #define REGIONS_MIN 3
 #define REGIONS_MAX 1000000
@@ -172,7 +175,8 @@ static const struct key system_keys[] = {
 static SECTION(system_section, system_keys, NULL);
 
 static const struct key telemetry_keys[] = {
-        { "interval",     read_duration,  CONFIG(telemetry_interval_us), .example = "10s", .min = 1, .max = INTERVAL_MAX_US },
+        { "interval",     read_duration,  CONFIG(telemetry_interval_us), .example = "10s",
+          .min = TELEMETRY_MIN_US, .max = INTERVAL_MAX_US },
         { "metrics_file", read_file_path, CONFIG(metrics_file),          .example = "/run/tierd/metrics.prom" },
 };
 static SECTION(telemetry_section, telemetry_keys, NULL);
