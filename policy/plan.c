@@ -386,6 +386,9 @@ static int note_nodes(struct maker *m) {
                         r = add_note(m, "node %d: no memory, left out", n->id);
                 else if (n->tier < 0 && m->config->tiers.n_tiers > 0)
                         r = add_note(m, "node %d: not named in tiers, left out", n->id);
+                else if (n->tier < 0 && n->kind != NODE_GPU)
+                        r = add_note(m, "node %d: the kernel does not list it among the nodes that have memory, left out",
+                                     n->id);
                 else if (n->tier < 0)
                         r = add_note(m, "node %d: %s memory, left alone; name it in tiers to have it managed", n->id,
                                      node_kind_to_string(n->kind));
@@ -460,9 +463,10 @@ static int make(struct maker *m) {
                 return r;
 
         if (!managing)
-                return m->topology->n_tiers <= 1
-                               ? add_note(m, "one tier: nothing to manage")
-                               : add_note(m, "no direction is enabled between managed nodes: nothing to manage");
+                return add_note(m, "%s: nothing to manage",
+                                m->topology->n_tiers == 0   ? "no node has memory to be tiered"
+                                : m->topology->n_tiers == 1 ? "one tier"
+                                                            : "no direction is enabled between managed nodes");
         r = note_filters(m);
         if (r < 0)
                 return r;

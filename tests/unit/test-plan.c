@@ -184,7 +184,7 @@ static void test_roles(void **state) {
 
 static void test_notes(void **state) {
         _cleanup_plan_ struct plan *one = NULL, *disabled = NULL, *unmanaged = NULL, *odd = NULL, *named = NULL, *old = NULL,
-                                   *groups = NULL;
+                                   *groups = NULL, *hidden = NULL;
         struct plan_features bare = { .migrate = true };
         struct machine m;
 
@@ -212,6 +212,10 @@ static void test_notes(void **state) {
         assert_schemes(odd, "0:d2 2:u0");
         assert_string_equal(odd->notes[0], "node 1: no memory, left out");
         assert_string_equal(odd->notes[1], "node 3: gpu memory, left alone; name it in tiers to have it managed");
+        m.nodes[3].kind = NODE_CXL;
+        hidden = make(&m, "", &linux_6_18);
+        assert_string_equal(hidden->notes[1],
+                            "node 3: the kernel does not list it among the nodes that have memory, left out");
         named = make(&m, "tiers: [[0], [2]]", &linux_6_18);
         assert_string_equal(named->notes[1], "node 3: not named in tiers, left out");
 
