@@ -129,30 +129,6 @@ finish:
         return r;
 }
 
-/* Words, broken at 100 columns, each line behind `indent` blanks. */
-static void print_wrapped(const char *text, int indent) {
-        enum { WIDTH = 100 };
-        int column = 0;
-
-        while (*text != '\0') {
-                int n = (int) strcspn(text, " ");
-
-                if (column > 0 && indent + column + 1 + n > WIDTH) {
-                        (void) putchar('\n');
-                        column = 0;
-                }
-                if (column == 0)
-                        (void) printf("%*s", indent, "");
-                else
-                        column += printf(" ");
-                column += printf("%.*s", n, text);
-                text += n;
-                text += strspn(text, " ");
-        }
-        if (column > 0)
-                (void) putchar('\n');
-}
-
 static void print_text(const struct checkup *c) {
         static const struct {
                 const char *symbol, *colour;
@@ -170,10 +146,11 @@ static void print_text(const struct checkup *c) {
         for (size_t i = 0; i < c->n_checks; i++) {
                 const struct check *k = &c->checks[i];
 
-                (void) printf("%s%s%s %-*s  %s\n", colour ? look[k->state].colour : "", look[k->state].symbol,
-                              colour && look[k->state].colour[0] != '\0' ? "\033[0m" : "", width, k->id, k->summary);
-                print_wrapped(k->meaning, width + 4);
-                print_wrapped(k->action, width + 4);
+                (void) printf("%s%s%s %-*s  ", colour ? look[k->state].colour : "", look[k->state].symbol,
+                              colour && look[k->state].colour[0] != '\0' ? "\033[0m" : "", width, k->id);
+                text_wrap(k->summary, (size_t) width + 4, (size_t) width + 4, stdout);
+                text_wrap(k->meaning, (size_t) width + 4, 0, stdout);
+                text_wrap(k->action, (size_t) width + 4, 0, stdout);
         }
 
         problems = count_state(c, CHECK_PROBLEM);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/parse.h"
 #include "tierctl/plan-show.h"
+#include "tierctl/table.h"
 
 #include <inttypes.h>
 #include <stdint.h>
@@ -76,7 +77,7 @@ void plan_print_text(const struct plan *p, FILE *f) {
                         if (k->schemes[j].direction == AGE)
                                 fprintf(f,
                                         "  age, while there is something to demote\n" LABEL
-                                        "of what demotion may take: their accessed bits are cleared, none moves\n",
+                                        "of what demotion may take: accessed bits are cleared, none moves\n",
                                         "pages");
                         else
                                 print_scheme(&k->schemes[j], m, f);
@@ -85,5 +86,5 @@ void plan_print_text(const struct plan *p, FILE *f) {
         if (p->n_notes > 0)
                 fprintf(f, "\nnotes:\n");
         for (size_t i = 0; i < p->n_notes; i++)
-                fprintf(f, "  %s\n", p->notes[i]);
+                text_wrap(p->notes[i], 2, 0, f);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,17 +61,17 @@ int table_add(struct table *t, const char *format, ...) {
         return 0;
 }
 
-/* Characters, not bytes: the bytes that begin one. */
-static size_t text_width(const char *s) {
+/* Characters, not bytes, among the first `len` bytes: those that begin one. */
+static size_t text_width(const char *s, size_t len) {
         size_t n = 0;
 
-        for (; *s; s++)
+        for (; len > 0 && *s; s++, len--)
                 n += ((unsigned char) *s & 0xc0) != 0x80;
         return n;
 }
 
 static void print_cell(FILE *f, const struct table_column *column, const char *text, size_t width, bool last) {
-        size_t own = text_width(text);
+        size_t own = text_width(text, SIZE_MAX);
         int pad = own < width ? (int) (width - own) : 0;
 
         if (column->align == ALIGN_RIGHT)
@@ -81,10 +82,10 @@ static void print_cell(FILE *f, const struct table_column *column, const char *t
 }
 
 static size_t column_width(const struct table *t, size_t column) {
-        size_t width = text_width(t->columns[column].title);
+        size_t width = text_width(t->columns[column].title, SIZE_MAX);
 
         for (size_t i = column; i < t->n_cells; i += t->n_columns)
-                width = MAX(width, text_width(t->cells[i]));
+                width = MAX(width, text_width(t->cells[i], SIZE_MAX));
         return width;
 }
 
@@ -106,6 +107,29 @@ void table_print(const struct table *t, FILE *f, bool colour) {
                                    c + 1 == t->n_columns);
                 (void) fputc('\n', f);
         }
+}
+
+void text_wrap(const char *text, size_t indent, size_t column, FILE *f) {
+        enum { WIDTH = 80 };
+        bool begun = false;
+
+        for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+                size_t n = strcspn(text, " "), width = text_width(text, n);
+
+                if (begun && column + 1 + width > WIDTH) {
+                        (void) fputc('\n', f);
+                        column = 0;
+                        begun = false;
+                }
+                if (begun || column == 0)
+                        column += (size_t) fprintf(f, "%*s", begun ? 1 : (int) indent, "");
+                (void) fwrite(text, 1, n, f);
+                column += width;
+                begun = true;
+                text += n;
+        }
+        if (begun)
+                (void) fputc('\n', f);
 }
 
 bool table_use_colour(FILE *f) {

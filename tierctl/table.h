@@ -32,5 +32,11 @@ int table_add(struct table *t, const char *format, ...) __attribute__((format(pr
 /* Prints the titles and every full row. Titles are bold with `colour`. */
 void table_print(const struct table *t, FILE *f, bool colour);
 
+/*
+ * A paragraph: words, broken so that lines end within 80 columns where they can, each line behind `indent` blanks. The first
+ * one stands behind what is on its line already, `column` columns of it (0: its indent is printed as well).
+ */
+void text_wrap(const char *text, size_t indent, size_t column, FILE *f);
+
 /* Colour is for people at a terminal who have not asked to be spared it (NO_COLOR, TERM=dumb). */
 bool table_use_colour(FILE *f);

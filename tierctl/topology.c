@@ -216,9 +216,10 @@ static int print_text(const struct topology *t) {
         bool colour = table_use_colour(stdout), apart = false;
         int r;
 
-        if (t->n_tiers == 1)
-                (void) printf("One tier: nothing to demote to or promote from (ranked by %s).\n\n",
-                              source_in_words(t->rank_source));
+        if (t->n_tiers == 0)
+                (void) puts("No node has memory to be tiered: nothing to manage.\n");
+        else if (t->n_tiers == 1)
+                (void) printf("One tier, ranked by %s: nothing to manage.\n\n", source_in_words(t->rank_source));
         else
                 (void) printf("%zu tiers, fastest first, ranked by %s.\n\n", t->n_tiers, source_in_words(t->rank_source));
         r = print_nodes(t, colour);
