@@ -11,6 +11,13 @@
 #define INTERVAL_MAX_US (24 * HOUR_US)
 #define AGE_MAX_US (UINT64_C(30) * 24 * HOUR_US)
 
+/*
+ * A command to a kdamond waits for its next sample (7.2, without heeding a signal, and with every other user of DAMON behind it)
+ * or aggregation (6.12): so long tierd can be neither reloaded nor stopped.
+ */
+#define SAMPLE_MAX_US (10 * SECOND_US)
+#define AGGREGATE_MAX_US (600 * SECOND_US)
+
 /* A report is several lines of the journal: more often than this it floods the journal, and keeps a CPU busy. */
 #define TELEMETRY_MIN_US UINT64_C(100000)
 
@@ -118,8 +125,8 @@ static SECTION(regions_section, regions_keys, check_regions);
 static const struct key auto_keys[] = {
         { "access",       read_percent,  MONITORING(auto_access_bp),     .example = "4%" },
         { "aggregations", read_count,    MONITORING(auto_aggregations),  .example = "3",   .min = 1, .max = UINT_MAX },
-        { "sample_min",   read_duration, MONITORING(auto_sample_min_us), .example = "5ms", .min = 1, .max = INTERVAL_MAX_US },
-        { "sample_max",   read_duration, MONITORING(auto_sample_max_us), .example = "10s", .min = 1, .max = INTERVAL_MAX_US },
+        { "sample_min",   read_duration, MONITORING(auto_sample_min_us), .example = "5ms", .min = 1, .max = SAMPLE_MAX_US },
+        { "sample_max",   read_duration, MONITORING(auto_sample_max_us), .example = "10s", .min = 1, .max = SAMPLE_MAX_US },
 };
 static SECTION(auto_section, auto_keys, check_auto);
 
@@ -146,8 +153,8 @@ static int read_auto(struct reader *in, const struct entry *e, void *target) {
 }
 
 static const struct key monitoring_keys[] = {
-        { "sample",    read_duration, MONITORING(sample_us),    .example = "5ms",   .min = 1, .max = INTERVAL_MAX_US },
-        { "aggregate", read_duration, MONITORING(aggregate_us), .example = "100ms", .min = 1, .max = INTERVAL_MAX_US },
+        { "sample",    read_duration, MONITORING(sample_us),    .example = "5ms",   .min = 1, .max = SAMPLE_MAX_US },
+        { "aggregate", read_duration, MONITORING(aggregate_us), .example = "100ms", .min = 1, .max = AGGREGATE_MAX_US },
         { "update",    read_duration, MONITORING(update_us),    .example = "1s",    .min = 1, .max = INTERVAL_MAX_US },
         { "regions",   read_section,  0,                        .example = "{max: 1000}", .section = &regions_section },
         { "auto",      read_auto,     0,                        .example = "off",   .section = &auto_section },

@@ -284,7 +284,7 @@ static void test_min_access_rounds_up(void **state) {
                 { "promote: {min_access: 99.99%}", 20 },
                 { "promote: {min_access: 5%}\nmonitoring: {sample: 100ms}", 1 },
                 { "promote: {min_access: 99.99%}\nmonitoring: {sample: 30ms}", 3 },
-                { "promote: {min_access: 50%}\nmonitoring: {sample: 1us, aggregate: 24h}", UINT32_MAX / 2 + 1 },
+                { "promote: {min_access: 50%}\nmonitoring: {sample: 1us, aggregate: 10m}", 300000000 },
         };
 
         (void) state;
