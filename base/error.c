@@ -4,6 +4,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+void make_printable(char *text) {
+        for (; *text; text++)
+                if (((unsigned char) *text < ' ' && *text != '\n') || *text == 0x7f)
+                        *text = '?';
+}
+
 int (diag_set)(struct diag *reterr, int error, const char *format, ...) {
         va_list ap;
 
@@ -14,6 +20,7 @@ int (diag_set)(struct diag *reterr, int error, const char *format, ...) {
         va_start(ap, format);
         (void) vsnprintf(reterr->text, sizeof(reterr->text), format, ap);
         va_end(ap);
+        make_printable(reterr->text);
         return error;
 }
 
@@ -27,5 +34,6 @@ int (diag_default)(struct diag *reterr, int error, const char *format, ...) {
         va_start(ap, format);
         (void) vsnprintf(reterr->text, sizeof(reterr->text), format, ap);
         va_end(ap);
+        make_printable(reterr->text);
         return error;
 }

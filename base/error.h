@@ -22,7 +22,16 @@ struct diag {
         char text[2048];
 };
 
-/* Sets the text (cut to fit) and returns `error`, so that `return diag_set(reterr, -EINVAL, …)` works. reterr may be NULL. */
+/*
+ * Control characters but line feeds become question marks: what stands in a file of a captured machine, or in a file's name,
+ * must not steer the terminal that it is shown on.
+ */
+void make_printable(char *text);
+
+/*
+ * Sets the text, cut to fit and made printable, and returns `error`, so that `return diag_set(reterr, -EINVAL, …)` works.
+ * reterr may be NULL.
+ */
 int diag_set(struct diag *reterr, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same for failures that nothing has explained yet: keeps an earlier text for this same failure. */

@@ -66,13 +66,20 @@ static int take_number(const char **text, unsigned *ret) {
         return 0;
 }
 
+/* No blank, no control character, nothing beyond ASCII. */
+static bool is_graphic(const char *text) {
+        while (*text > ' ' && *text < 0x7f)
+                text++;
+        return *text == '\0';
+}
+
 /* The release itself, and the faults that no file shows. */
 static int capability_set_release(struct capability *c, const char *release, struct diag *reterr) {
         const char *p = release;
         size_t len = strlen(release);
 
         if (len >= sizeof(c->release) || take_number(&p, &c->major) < 0 || *p++ != '.' || take_number(&p, &c->minor) < 0 ||
-            (*p != '\0' && !strchr(".-+_~", *p)))
+            (*p != '\0' && !strchr(".-+_~", *p)) || !is_graphic(p))
                 return diag_set(reterr, -EINVAL,
                                 "\"%.80s\" is not a kernel release: expected something like 6.12 or 6.12.117+deb12-amd64.",
                                 release);

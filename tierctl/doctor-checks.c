@@ -124,11 +124,20 @@ static void look_at_paddr(struct patient *p) {
                 check_summary(k, "DAMON monitors physical addresses");
                 return;
         }
-        for (size_t i = 0; i < ELEMENTSOF(modules); i++)
-                if (path_format(path, sizeof(path), "sys/module/%s", modules[i]) >= 0 && file_exists(p->root, path) > 0) {
+        for (size_t i = 0; i < ELEMENTSOF(modules); i++) {
+                int r = path_format(path, sizeof(path), "sys/module/%s", modules[i]);
+
+                if (r >= 0)
+                        r = file_exists(p->root, path);
+                if (r > 0) {
                         check_summary(k, "DAMON monitors physical addresses");
                         return;
                 }
+                if (r < 0) {
+                        cannot_tell(k, path, r);
+                        return;
+                }
+        }
         k->state = CHECK_INFO;
         check_summary(k, "physical address monitoring cannot be told without starting it");
         check_meaning(

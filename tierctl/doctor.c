@@ -42,6 +42,7 @@ struct check *checkup_add(struct checkup *c, const char *id, enum check_state st
 
 __attribute__((format(printf, 3, 0))) static void fill(char *buf, size_t size, const char *format, va_list ap) {
         (void) vsnprintf(buf, size, format, ap);
+        make_printable(buf);
 }
 
 void check_summary(struct check *k, const char *format, ...) {
