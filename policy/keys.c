@@ -12,8 +12,8 @@
 #define AGE_MAX_US (UINT64_C(30) * 24 * HOUR_US)
 
 /*
- * A command to a kdamond waits for its next sample (7.2, without heeding a signal, and with every other user of DAMON behind it)
- * or aggregation (6.12): so long tierd can be neither reloaded nor stopped.
+ * A command to a kdamond waits for its next sample (7.2, heeding no signal, and with every other user of DAMON behind it) or
+ * aggregation (6.12): so long tierd can be neither reloaded nor stopped.
  */
 #define SAMPLE_MAX_US (10 * SECOND_US)
 #define AGGREGATE_MAX_US (600 * SECOND_US)
