@@ -63,7 +63,8 @@ static const struct verb verbs[] = {
 };
 
 static const char help[] =
-        "tierctl shows how tierd sees this machine's memory tiers, and what it would do with them.\n"
+        "tierctl shows how tierd sees this machine's memory tiers, and what it would do\n"
+        "with them.\n"
         "\n"
         "  tierctl topology [--root DIR] [--json]\n"
         "          nodes, tiers, neighbours, and which source ranked them\n"
@@ -80,9 +81,12 @@ static const char help[] =
         "  --json            for programs\n"
         "  --help, --version\n"
         "\n"
-        "None of these needs the daemon, or changes anything. These ask it, which this version's daemon does not\n"
-        "answer yet: status, top, pause, resume, reload, drain NODE, metrics.\n"
-        "Exit status: 0 well, 1 the answer is no, 2 wrong usage, 3 no daemon, 4 not permitted, 5 internal.\n";
+        "None of these needs the daemon, or changes anything. What only the daemon knows\n"
+        "or does, this version's cannot be asked yet: status, top, pause, resume, reload,\n"
+        "drain NODE, metrics.\n"
+        "\n"
+        "Exit status: 0 well, 1 the answer is no, 2 wrong usage, 3 no daemon,\n"
+        "4 not permitted, 5 internal.\n";
 
 /* One line, so that a script's log keeps it together. */
 __attribute__((format(printf, 1, 2))) static int usage_error(const char *format, ...) {

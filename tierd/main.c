@@ -16,16 +16,18 @@ static const char help[] =
         "Usage: tierd [--config FILE] [--foreground] [--verbose]\n"
         "       tierd --restore\n"
         "\n"
-        "Manages tiered memory: cold pages go down, hot pages come up, by DAMON's schemes.\n"
+        "Manages tiered memory: cold pages go down, hot ones come up, by DAMON's schemes.\n"
         "\n"
-        "  --config FILE   the configuration instead of " TIERD_SYSCONFDIR "/tierd.yaml, which may be missing\n"
-        "  --foreground    stay in the foreground (tierd always does; systemd is its supervisor)\n"
+        "  --config FILE   the configuration instead of " TIERD_SYSCONFDIR "/tierd.yaml, which may be\n"
+        "                  missing\n"
+        "  --foreground    stay in the foreground, as tierd always does\n"
         "  --restore       put back what a tierd that was killed had changed, and exit\n"
         "  --verbose       say more\n"
         "  --version       print the version and exit\n"
         "  --help          print this and exit\n"
         "\n"
-        "SIGHUP reloads the configuration; SIGTERM and SIGINT put everything back and end it.\n"
+        "SIGHUP reloads the configuration; SIGTERM and SIGINT put everything back and\n"
+        "end it.\n"
         "tierctl(1) asks questions, tierd.yaml(5) configures.\n";
 
 /* Exit status: 0 well, 1 cannot manage this machine, 2 wrong usage. */
@@ -48,7 +50,7 @@ int main(int argc, char **argv) {
                 (void) fprintf(stderr, "tierd: /dev/null: cannot open: %s\n", strerror(-r));
                 return 1;
         }
-        while ((c = getopt_long(argc, argv, "c:h", options, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
                 case 'c':
                         daemon_options.config_path = optarg;
