@@ -270,7 +270,8 @@ int capability_probe(int root, struct capability *ret, struct diag *reterr) {
 
 struct plan_features capability_features(const struct capability *c) {
         return (struct plan_features){
-                .migrate = c->migrate,
+                /* The keyword is taken also where nothing monitors physical addresses. */
+                .migrate = c->migrate && c->paddr,
                 .node_goals = c->node_goals,
                 .user_goals = c->user_goals,
                 .intervals_goal = c->intervals_goal,

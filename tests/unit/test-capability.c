@@ -176,6 +176,7 @@ static void test_without_paddr(void **state) {
         assert_int_equal(capability_probe(s->root, &c, NULL), 0);
         assert_false(c.paddr);
         assert_true(c.migrate);
+        assert_false(capability_features(&c).migrate);
         scratch_free(s);
 }
 

@@ -171,6 +171,19 @@ static void test_refusals(void **state) {
         stopped(&f, "stop");
 }
 
+/* Only a slot of our own shows it: nothing but that slot is touched before the refusal. */
+static void test_without_paddr(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        struct diag d = {};
+
+        (void) state;
+        f.s->no_paddr = true;
+        assert_int_equal(start(&f, "", &d), -EOPNOTSUPP);
+        assert_non_null(strstr(d.text, "CONFIG_DAMON_PADDR"));
+        f.s->no_paddr = false;
+        stopped(&f, "stop");
+}
+
 static void fail_everywhere(enum scratch_kernel kernel) {
         _cleanup_fixture_ struct fixture f = fixture_new(kernel);
         static const int errors[] = { -EINVAL, -EIO, -ENOMEM, -EBUSY };
@@ -622,6 +635,7 @@ int main(void) {
                 cmocka_unit_test(test_start_turn_stop),
                 cmocka_unit_test(test_nothing_to_manage),
                 cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_without_paddr),
                 cmocka_unit_test(test_every_write_may_fail),
                 cmocka_unit_test(test_undo_that_fails),
                 cmocka_unit_test(test_killed_anywhere),
