@@ -63,8 +63,7 @@ static void look_at_tuners(struct patient *p) {
         if (!p->release_known || !p->capability.migrate)
                 return;
         k = checkup_add(p->c, "tuners", CHECK_OK);
-        check_summary(k, "tierd can steer by: direct%s%s", p->capability.user_goals ? ", feedback" : "",
-                      p->capability.node_goals ? ", kernel" : "");
+        check_summary(k, "tierd can steer by: direct%s", p->capability.node_goals ? ", kernel" : "");
         if (!p->capability.node_goals) {
                 k->state = CHECK_INFO;
                 check_meaning(k, "`tuner: kernel` needs the kernel's goals for a node's free and used memory (Linux 6.16).");
