@@ -483,9 +483,6 @@ int daemon_run(const struct daemon_options *options, struct diag *reterr) {
         };
         int r;
 
-        r = read_config(&d, &d.job_config, reterr);
-        if (r < 0)
-                return r;
         r = block_signals();
         if (r < 0)
                 return diag_set(reterr, r, "cannot block signals: %s", strerror(-r));
@@ -501,6 +498,10 @@ int daemon_run(const struct daemon_options *options, struct diag *reterr) {
                 if (r < 0)
                         return r;
         }
+        /* Only now: what an earlier tierd left changed does not wait for a configuration that is right. */
+        r = read_config(&d, &d.job_config, reterr);
+        if (r < 0)
+                return r;
 
         r = daemon_add_sources(&d);
         if (r < 0)

@@ -278,6 +278,18 @@ static void test_second_and_killed(void **state) {
         told(&f, "READY=1");
         assert_non_null(strstr(logged(&f), "an earlier tierd ended without"));
 
+        /* Killed, and one that cannot start puts back all the same. */
+        assert_int_equal(kill(f.pid, SIGKILL), 0);
+        assert_int_equal(waitpid(f.pid, &status, 0), f.pid);
+        scratch_put(f.s, "run/tierd.yaml", "demote: no");
+        begin(&f);
+        ended(&f, 1);
+        assert_non_null(strstr(logged(&f), "tierd.yaml:1:9: "));
+        as_found(&f);
+        scratch_put(f.s, "run/tierd.yaml", "");
+        begin(&f);
+        told(&f, "READY=1");
+
         /* Killed, and --restore does. */
         assert_int_equal(kill(f.pid, SIGKILL), 0);
         assert_int_equal(waitpid(f.pid, &status, 0), f.pid);
