@@ -290,6 +290,12 @@ int warn_about(struct reader *in, const struct yaml_value *document) {
                         return r;
         }
 
+        at = yaml_find(yaml_find(document, "tuning"), "tuner");
+        if (c->tuner == TUNER_FEEDBACK && at) {
+                r = reader_warn(in, at->at, "tuner: feedback is not in this release; tierd refuses it");
+                if (r < 0)
+                        return r;
+        }
         at = yaml_find(yaml_find(document, "telemetry"), "metrics_file");
         if (c->metrics_file && at) {
                 r = reader_warn(in, at->at, "metrics_file is not written by this release");
