@@ -125,8 +125,6 @@ static int add_node(struct table *table, const struct node *node, char *text) {
         if (r == 0)
                 r = table_add(table, "%s", node_kind_to_string(node->kind));
         if (r == 0)
-                r = add_ids(table, &node->cpus, text);
-        if (r == 0)
                 r = table_add(table, "%s", node->memory_bytes > 0 ? format_size(node->memory_bytes, size, sizeof(size)) : "-");
         if (r == 0)
                 r = node->read_latency_ns > 0 ? table_add(table, "%" PRIu64 " ns", node->read_latency_ns)
@@ -140,20 +138,23 @@ static int add_node(struct table *table, const struct node *node, char *text) {
                 r = add_ids(table, &node->upper, text);
         if (r == 0)
                 r = add_ids(table, &node->lower, text);
+        if (r == 0)
+                r = add_ids(table, &node->cpus, text);
         return r;
 }
 
 static int print_nodes(const struct topology *t, bool colour) {
         static const struct table_column columns[] = {
-                { "TIER",        ALIGN_RIGHT },
-                { "NODE",        ALIGN_RIGHT },
-                { "KIND",        ALIGN_LEFT  },
-                { "CPUS",        ALIGN_LEFT  },
-                { "MEMORY",      ALIGN_RIGHT },
-                { "LATENCY",     ALIGN_RIGHT },
-                { "BANDWIDTH",   ALIGN_RIGHT },
-                { "PROMOTES TO", ALIGN_LEFT  },
-                { "DEMOTES TO",  ALIGN_LEFT  },
+                { "TIER",      ALIGN_RIGHT },
+                { "NODE",      ALIGN_RIGHT },
+                { "KIND",      ALIGN_LEFT  },
+                { "MEMORY",    ALIGN_RIGHT },
+                { "LATENCY",   ALIGN_RIGHT },
+                { "BANDWIDTH", ALIGN_RIGHT },
+                { "UP TO",     ALIGN_LEFT  },
+                { "DOWN TO",   ALIGN_LEFT  },
+                /* Last, because it may be long: some firmware deals CPUs out to the nodes one by one. */
+                { "CPUS",      ALIGN_LEFT  },
         };
         _cleanup_free_ char *text = malloc(IDS_TEXT_MAX);
         _cleanup_table_ struct table *table = table_new(columns, ELEMENTSOF(columns));
