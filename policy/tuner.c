@@ -108,9 +108,14 @@ static uint64_t minus(uint64_t a, uint64_t b) {
         return a > b ? a - b : 0;
 }
 
-/* value × part / whole, without overflow for byte counts and microseconds below 2^64. */
+/* value × part / whole, saturating. */
 static uint64_t scale(uint64_t value, uint64_t part, uint64_t whole) {
-        return whole == 0 ? 0 : (uint64_t) ((unsigned __int128) value * part / whole);
+        unsigned __int128 v;
+
+        if (whole == 0)
+                return 0;
+        v = (unsigned __int128) value * part / whole;
+        return v > UINT64_MAX ? UINT64_MAX : (uint64_t) v;
 }
 
 /* The index of nid in t->nodes, which has room for it; added when it is new. */
@@ -338,9 +343,8 @@ static void decide_promotion(struct tuner *t, struct scheme_state *s) {
 /* Demotion out of one node; promotions, and demotions into it, are decided already: the tiers are visited from the top. */
 static void decide_demotion(struct tuner *t, struct scheme_state *s) {
         struct node_state *n = t->nodes + s->source, *target = t->nodes + s->target;
-        uint64_t goal = share_bp(n->total, s->scheme->goal_bp), want = goal, have = n->free, coming = 0, room, slack;
+        uint64_t goal = share_bp(n->total, s->scheme->goal_bp), want = goal, have = n->free, coming = 0, taken = 0, room, slack;
 
-        s->budget = 0;
         s->reason = TUNER_SETTLING;
         if (n->passes < SETTLED_FOR_GOAL_PASSES)
                 return;
@@ -354,6 +358,8 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
                         want += o->budget;
                 else if (o->source == s->source && o->scheme->direction == PROMOTE)
                         have += MIN(o->budget, o->moved);
+                else if (o->target == s->target && o != s && o->scheme->direction == DEMOTE)
+                        taken += o->budget;     /* another socket's, decided before; those after have none yet */
         }
         coming = MIN(coming, node_cold(n));
         want += coming;
@@ -365,7 +371,7 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
                 return;
         }
 
-        room = minus(target->free, share_bp(target->total, TARGET_RESERVE_BP));
+        room = minus(target->free, share_bp(target->total, TARGET_RESERVE_BP) + taken);
         if (room == 0) {
                 s->reason = TUNER_NO_ROOM;
                 return;
@@ -430,6 +436,8 @@ uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_
         for (size_t i = 0; i < t->n_schemes; i++)
                 if (t->schemes[i].scheme->direction == PROMOTE)
                         decide_promotion(t, t->schemes + i);
+        for (size_t i = 0; i < t->n_demotions; i++)
+                t->schemes[t->demotions[i]].budget = 0;
         for (size_t i = 0; i < t->n_demotions; i++)
                 decide_demotion(t, t->schemes + t->demotions[i]);
         for (size_t i = 0; i < t->n_schemes; i++)

@@ -166,14 +166,6 @@ static void look_at_modules(struct patient *p) {
         check_action(k, "Nothing, or switch it off for good on the kernel command line (such as damon_stat.enabled=N).");
 }
 
-static size_t count_cpu_nodes(const struct topology *t) {
-        size_t n = 0;
-
-        for (size_t i = 0; t && i < t->n_nodes; i++)
-                n += !idset_is_empty(&t->nodes[i].cpus);
-        return n;
-}
-
 static void look_at_balancing(struct patient *p) {
         static const char path[] = "proc/sys/kernel/numa_balancing";
         struct check *k = checkup_add(p->c, "numa-balancing", CHECK_OK);
@@ -190,7 +182,7 @@ static void look_at_balancing(struct patient *p) {
                 return;
         }
         check_summary(k, "NUMA balancing is on (mode %llu)", (unsigned long long) mode);
-        if ((mode & 2) != 0 || count_cpu_nodes(p->topology) > 1) {
+        if ((mode & 2) != 0 || (p->topology && topology_count_cpu_nodes(p->topology) > 1)) {
                 k->state = CHECK_WARNING;
                 check_meaning(
                         k,

@@ -98,6 +98,11 @@ static void daemon_submit(struct daemon *d, worker_job job, void (*done)(struct 
         d->job_result = 0;
         d->job_diag = (struct diag) {};
         d->busy = true;
+        /*
+         * Where systemd has a watchdog on tierd, it watches the worker too: while a job is at hand nothing is sent, so one
+         * that is stuck in the kernel ends the daemon rather than leave the last quotas in force.
+         */
+        (void) sd_event_set_watchdog(d->event, false);
         /* Cannot be busy: `busy` says so. */
         (void) worker_submit(d->worker, job, d);
 }
@@ -111,6 +116,7 @@ static int on_job_done(sd_event_source *source, int fd, uint32_t revents, void *
         if (!worker_take_completion(d->worker))
                 return 0;
         d->busy = false;
+        (void) sd_event_set_watchdog(d->event, true);
         d->job_done(d);
         daemon_continue(d);
         return 0;
@@ -431,7 +437,6 @@ static int daemon_add_sources(struct daemon *d) {
                 if (r < 0)
                         return r;
         }
-        /* Where systemd asks for it. It watches the loop: a worker that is stuck shows in turns that do not come back. */
         r = sd_event_set_watchdog(d->event, true);
         if (r < 0)
                 return r;

@@ -58,15 +58,6 @@ int system_stop_modules(int root, struct saved *saved, char ret_stopped[static M
         return 0;
 }
 
-/* How many nodes have CPUs: more than one, and NUMA balancing also brings pages to their own socket. */
-static size_t count_cpu_nodes(const struct topology *t) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < t->n_nodes; i++)
-                n += !idset_is_empty(&t->nodes[i].cpus);
-        return n;
-}
-
 /* NULL: as it was before tierd. */
 static int set(struct saved *saved, const char *path, const char *value, struct diag *reterr) {
         struct diag d = {};
@@ -80,7 +71,8 @@ static int set(struct saved *saved, const char *path, const char *value, struct 
 
 int system_set_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *reterr) {
         static const char *const demotion[] = { [SETTING_KEEP] = NULL, [SETTING_ON] = "true", [SETTING_OFF] = "false" };
-        bool off = c->numa_balancing == BALANCING_OFF || (c->numa_balancing == BALANCING_AUTO && count_cpu_nodes(t) <= 1);
+        bool off = c->numa_balancing == BALANCING_OFF ||
+                   (c->numa_balancing == BALANCING_AUTO && topology_count_cpu_nodes(t) <= 1);
         int r;
 
         r = set(saved, NUMA_BALANCING, off ? "0" : NULL, reterr);

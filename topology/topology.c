@@ -236,6 +236,14 @@ const struct node *topology_node(const struct topology *t, int id) {
         return i < 0 ? NULL : &t->nodes[i];
 }
 
+size_t topology_count_cpu_nodes(const struct topology *t) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < t->n_nodes; i++)
+                n += !idset_is_empty(&t->nodes[i].cpus);
+        return n;
+}
+
 unsigned topology_distance(const struct topology *t, int from, int to) {
         ssize_t i = topology_index(t, from), k = topology_index(t, to);
 

@@ -85,6 +85,9 @@ DEFINE_CLEANUP(struct topology, topology_free)
 /* NULL when there is no such node. */
 const struct node *topology_node(const struct topology *t, int id);
 
+/* How many nodes have CPUs: with more than one, NUMA balancing also brings pages to their own socket. */
+size_t topology_count_cpu_nodes(const struct topology *t);
+
 /* Distance by node ids, as the firmware's SLIT gives it (10 is local); 0: unknown. */
 unsigned topology_distance(const struct topology *t, int from, int to);
 

@@ -42,6 +42,17 @@ static void test_lines(void **state) {
         }
 }
 
+/* A FIFO that nobody writes to must not be waited for. */
+static void test_fifo(void **state) {
+        const struct tree *t = *state;
+        char buf[8];
+
+        tree_put(t, "sys/beside", "x");
+        assert_int_equal(mkfifoat(t->root, "sys/fifo", 0600), 0);
+        assert_int_equal(file_read_line(t->root, "sys/fifo", buf, sizeof(buf)), 0);
+        assert_string_equal(buf, "");
+}
+
 static void test_numbers(void **state) {
         static const struct {
                 const char *text;

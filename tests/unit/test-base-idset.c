@@ -94,7 +94,6 @@ static void test_members(void **state) {
         idset_add(&s, 64);
         idset_add(&s, 8191);
         idset_add(&s, 8192);            /* beyond: ignored */
-        idset_remove(&s, 8192);
         assert_int_equal(idset_count(&s), 3);
         assert_false(idset_has(&s, 8192));
         assert_int_equal(idset_next(&s, -5), 0);
@@ -104,8 +103,6 @@ static void test_members(void **state) {
         IDSET_FOREACH(id, &s)
                 seen += id;
         assert_int_equal(seen, 64 + 8191);
-        idset_remove(&s, 64);
-        assert_int_equal(idset_next(&s, 1), 8191);
 }
 
 static void test_format_does_not_fit(void **state) {

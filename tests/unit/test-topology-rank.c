@@ -137,11 +137,11 @@ static void test_config(void **state) {
         idset_add(&sets[1], 7);
         assert_int_equal(rank_by_config(&m.t, m.part, &tiers, &d), -EINVAL);
         assert_non_null(strstr(d.text, "node 7"));
-        idset_remove(&sets[1], 7);
+        sets[1] = (struct idset) {};
         idset_add(&sets[1], 3);
         assert_int_equal(rank_by_config(&m.t, m.part, &tiers, &d), -EINVAL);
         assert_non_null(strstr(d.text, "node 3, which has no memory"));
-        idset_remove(&sets[1], 3);
+        sets[1] = (struct idset) {};
         idset_add(&sets[1], 2);
         assert_int_equal(rank_by_config(&m.t, m.part, &tiers, &d), -EINVAL);
         assert_non_null(strstr(d.text, "node 2 twice"));

@@ -280,6 +280,45 @@ static void test_full_target(void **state) {
         plant_done(&p);
 }
 
+/* Two nodes that demote to one share its room: together they are given no more than there is. */
+static void test_shared_target(void **state) {
+        struct scheme demote[2] = {};
+        struct kdamond_plan kdamonds[2] = {};
+        struct plan plan = {
+                .tuner = TUNER_DIRECT, .monitoring = { .aggregate_us = PASS_US }, .kdamonds = kdamonds, .n_kdamonds = 2,
+        };
+        struct tuner_node nodes[] = {
+                { .nid = 0, .total_bytes = GIB, .free_bytes = 0 },
+                { .nid = 1, .total_bytes = GIB, .free_bytes = 0 },
+                { .nid = 2, .total_bytes = GIB, .free_bytes = GIB / 100 + 10 * MIB },
+        };
+        uint64_t zero = 0;
+        struct tuner_kdamond counts[2] = {};
+        struct tuner_quota quotas[2];
+        struct tuner *t;
+
+        (void) state;
+        for (int i = 0; i < 2; i++) {
+                demote[i] = (struct scheme) {
+                        .direction = DEMOTE, .source_nid = i, .target_nid = 2, .goal_nid = i, .goal_bp = 500,
+                        .quota_bytes = UINT64_MAX, .quota_interval_us = 1000,
+                };
+                kdamonds[i] = (struct kdamond_plan) { .nid = i, .schemes = demote + i, .n_schemes = 1 };
+                counts[i] = (struct tuner_kdamond) {
+                        .monitored_bytes = GIB, .scheme_tried = &zero, .scheme_applied = &zero,
+                };
+        }
+        assert_int_equal(tuner_new(&plan, &t), 0);
+        for (uint64_t turn = 1; turn < 20; turn++) {
+                counts[0].probe_tried[PROBE_ALL] = counts[1].probe_tried[PROBE_ALL] = 4 * turn * GIB;
+                (void) tuner_step(t, &(struct tuner_sample) { .now_us = turn * 400000, .nodes = nodes, .n_nodes = 3,
+                                                              .kdamonds = counts }, quotas, NULL);
+        }
+        /* Per pass, of which a turn has four; the ceiling, more than 64 bits per turn, does not wrap. */
+        assert_in_range(4 * (quotas[0].bytes + quotas[1].bytes), 9 * MIB, 11 * MIB);
+        tuner_free(t);
+}
+
 /* No turn may exceed the configured ceiling's rate. */
 static void test_ceiling(void **state) {
         struct plant p;
@@ -345,7 +384,7 @@ int main(void) {
                 cmocka_unit_test(test_goal),           cmocka_unit_test(test_exchange),
                 cmocka_unit_test(test_exchange_large), cmocka_unit_test(test_exchange_half),
                 cmocka_unit_test(test_exchange_stuck), cmocka_unit_test(test_three_tiers),
-                cmocka_unit_test(test_full_target),    cmocka_unit_test(test_ceiling),
+                cmocka_unit_test(test_shared_target),  cmocka_unit_test(test_full_target),    cmocka_unit_test(test_ceiling),
                 cmocka_unit_test(test_futile),         cmocka_unit_test(test_restart),
                 cmocka_unit_test(test_odd_samples),
         };

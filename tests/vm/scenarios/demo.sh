@@ -18,10 +18,13 @@ memload_start --set cold:fill-5%@0 --set hot:200M@2:touch --thp never --pass-eve
 row() { # LABEL
 	awk -v l="$1" -v h0="$(resident hot 0)" -v h1="$(resident hot 1)" -v h2="$(resident hot 2)" \
 		-v c0="$(resident cold 0)" -v c1="$(resident cold 1)" -v c2="$(resident cold 2)" -v f="$(free_bp 0)" 'BEGIN {
-		printf "%-22s %6d %6d %6d     %6d %6d %6d     %5.1f %%\n", l, h0 / 1048576, h1 / 1048576, h2 / 1048576,
+		printf "%-12s %7d %5d %5d %9d %5d %5d %9.1f %%\n", l, h0 / 1048576, h1 / 1048576, h2 / 1048576,
 			c0 / 1048576, c1 / 1048576, c2 / 1048576, f / 100 }'
 }
 before=$(row "before")
+# What is missing to the goal at the start may be demoted beside what makes room.
+gap=$(((500 - $(free_bp 0)) * $(node_kib 0 MemTotal) / 10000 / 1024))
+[ $gap -gt 0 ] || gap=0
 touch /run/tierd.log
 sh /root/view.sh "$VIEW" &
 view=$!
@@ -43,11 +46,14 @@ if [ "$TUNER" = auto ]; then
 	rested=$(row "after $((($(now_ms) - start) / 1000)) s")
 fi
 free=$(free_bp 0)
+# By the workload's own pages: on 7.2 the kernel counts promotions that fell back to their node. Pages that were freed and wait on
+# per-CPU lists, some 15 MiB here, are in it.
+surplus=$((($(set_bytes cold) - $(resident cold 0) - $(resident hot 0)) / MIB - gap))
 p21=$(applied 2 migrate_hot 1) p10=$(applied 1 migrate_hot 0) d01=$(applied 0 migrate_cold 1) hot=$(set_bytes hot)
 touch /run/view.end
 wait $view
 kill -TERM "$tierd"
-wait "$tierd"
+wait "$tierd" || failed=1
 cp /run/tierd.log /out/
 system_values >/run/after
 
@@ -56,20 +62,21 @@ met() { # WHAT VALUE AT-MOST UNIT
 	echo "$word: $1: $2 $4 (at most $3)"
 }
 summary() {
-	echo "MiB per node           hot: 0      1      2    cold: 0      1      2    free on 0"
+	echo "MiB on node    hot: 0     1     2   cold: 0     1     2   free on 0"
 	echo "$before"
 	echo "$after"
 	[ -z "$rest" ] || echo "$rested"
 	echo
-	echo "promoted $((p21 / MIB)) MiB from node 2 to 1 and $((p10 / MIB)) MiB from 1 to 0, for $((hot / MIB)) MiB of hot set; demoted $((d01 / MIB)) MiB from 0 to 1"
+	echo "Promoted $((p21 / MIB)) MiB from node 2 to 1 and $((p10 / MIB)) MiB from 1 to 0, demoted $((d01 / MIB)) MiB from 0 to 1."
 	if arrived; then
-		echo "95 % of the hot set was on node 0 after $((arrival / 1000)).$((arrival % 1000 / 100)) s (guest time, emulated CPU; tuner $TUNER)."
-		met "bytes promoted per hot byte, from node 2 to 1" $((p21 * 100 / hot)) 200 %
-		met "bytes promoted per hot byte, from node 1 to 0" $((p10 * 100 / hot)) 200 %
-		met "free on node 0 away from its goal of 5 %" $((free > 500 ? free - 500 : 500 - free)) 200 "hundredths of a point"
+		echo "95 % of the hot set was on node 0 after $((arrival / 1000)).$((arrival % 1000 / 100)) s of guest time."
+		met "promoted per hot byte, node 2 to 1" $((p21 * 100 / hot)) 200 %
+		met "promoted per hot byte, node 1 to 0" $((p10 * 100 / hot)) 200 %
+		met "cold bytes off node 0 beyond hot ones on it and the goal's gap" $surplus 30 MiB
+		met "free on node 0, from its goal of 5 %" $((free > 500 ? free - 500 : 500 - free)) 200 bp
 		[ -z "$rest" ] || met "moved during a minute at rest" "$rest" 1023 KiB/s
 	else
-		echo "After $((arrival / 1000)) s $(resident_percent hot 0) % of the hot set is on node 0 (tuner $TUNER)."
+		echo "After $((arrival / 1000)) s $(resident_percent hot 0) % of the hot set is on node 0."
 	fi
 	if diff /run/before /run/after >/dev/null; then
 		echo "tierd has ended, and every value that it had changed is what it was."
