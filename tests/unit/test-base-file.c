@@ -255,6 +255,7 @@ static void test_standard_files(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_lines),
+                TEST(test_fifo),
                 TEST(test_numbers),
                 TEST(test_nul_bytes),
                 TEST(test_long_files),
