@@ -325,8 +325,8 @@ static const struct {
         { "kernel-silent-commit", "this release does not tell when new values were refused",
           "A refused commit ends the kdamond; tierd reads its state back after each and starts it again.", 6, 11, 6, 15 },
         { "kernel-bad-target", "this release may crash when memory is moved to a node that has just lost its memory",
-          "Fixed by 7e6c313, and in stable updates since. tierd plans with nodes that have memory only; stop it before a node's "
-          "memory is taken offline.", 6, 11, 7, 2 },
+          "Fixed by 7e6c313, and in stable updates since. tierd plans with nodes that have memory only; stop it before a "
+          "node's memory is taken offline.", 6, 11, 7, 2 },
         { "kernel-goal-node", "this release may crash on a goal for a node that does not exist",
           "Fixed by 40250b2dded0, and in stable updates since. tierd sets goals for nodes with memory only.", 6, 16, 7, 2 },
         { "kernel-fallback", "promotion into a nearly full node may count pages as moved that were not",
