@@ -55,6 +55,7 @@ say "promoted 2 -> 1 $((p21 / MIB)) MiB, 1 -> 0 $((p10 / MIB)) MiB; demoted 0 ->
 say "hot set on node 0 after $SPAN s: $(resident_percent hot 0) %; free $(free_bp 0) bp, at most $free_max bp"
 
 percpu_after=$(percpu_mib)
+surplus=$((($(set_bytes cold) - $(resident cold 0) - $(resident hot 0) - gap) / MIB))
 say "cold set off node 0: $((($(set_bytes cold) - $(resident cold 0)) / MIB)) MiB; hot set on node 0: $(($(resident hot 0) / MIB)) MiB; on per-CPU lists of node 0: $percpu MiB before, $percpu_after MiB now"
 
 # CPU time in ticks of a hundredth of a second: tierd's, and that of the three kdamonds.
@@ -78,9 +79,10 @@ if [ "$ASSERT" = yes ]; then
 	check "hot set on node 0 (%)" "$(resident_percent hot 0)" 95 100
 	check "promoted per hot byte, 2 -> 1 (%)" $((p21 * 100 / hot)) 0 200
 	check "promoted per hot byte, 1 -> 0 (%)" $((p10 * 100 / hot)) 0 200
-	# Freed pages that wait on a CPU's list were made room of too. One point of the node is what the two goals overlap by.
-	check "demoted from node 0 beyond what was promoted and the gap (MiB)" $(((d01 - p10 - gap) / MIB - percpu_after + percpu)) \
-		-10000 $((total0 / 100 / MIB))
+	# By the workload's own pages, since 7.2 counts promotions that fell back to their node. Freed pages that wait on a CPU's list
+	# were made room of too. 1.5 % of the node is the tuner's step: so much may be under way when the other side stops.
+	check "cold off node 0 beyond hot on it, the gap and per-CPU lists (MiB)" \
+		$((surplus - percpu_after + percpu)) -10000 $((total0 * 15 / 1000 / MIB))
 	check "free on node 0 (bp, goal 500)" "$(free_bp 0)" 300 700
 	check "migrated at rest (KiB/s)" $rest 0 1023
 	same "numa_balancing under tierd" "$(cat /proc/sys/kernel/numa_balancing)" 0
