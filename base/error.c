@@ -10,17 +10,21 @@ void make_printable(char *text) {
                         *text = '?';
 }
 
+static void __attribute__((format(printf, 3, 0))) diag_setv(struct diag *d, int error, const char *format, va_list ap) {
+        d->error = error;
+        (void) vsnprintf(d->text, sizeof(d->text), format, ap);
+        make_printable(d->text);
+}
+
 int (diag_set)(struct diag *reterr, int error, const char *format, ...) {
         va_list ap;
 
         if (!reterr)
                 return error;
 
-        reterr->error = error;
         va_start(ap, format);
-        (void) vsnprintf(reterr->text, sizeof(reterr->text), format, ap);
+        diag_setv(reterr, error, format, ap);
         va_end(ap);
-        make_printable(reterr->text);
         return error;
 }
 
@@ -30,10 +34,8 @@ int (diag_default)(struct diag *reterr, int error, const char *format, ...) {
         if (!reterr || (reterr->error == error && reterr->text[0] != '\0'))
                 return error;
 
-        reterr->error = error;
         va_start(ap, format);
-        (void) vsnprintf(reterr->text, sizeof(reterr->text), format, ap);
+        diag_setv(reterr, error, format, ap);
         va_end(ap);
-        make_printable(reterr->text);
         return error;
 }

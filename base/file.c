@@ -265,6 +265,18 @@ static int dir_open(int root, const char *path, DIR **ret) {
         return 0;
 }
 
+/* The next entry whose name begins with prefix. NULL at the end, with errno 0, and on failure, with errno set. */
+static struct dirent *dir_next(DIR *dir, const char *prefix) {
+        struct dirent *entry;
+
+        do {
+                errno = 0;
+                entry = readdir(dir);
+        } while (entry && strncmp(entry->d_name, prefix, strlen(prefix)) != 0);
+
+        return entry;
+}
+
 int dir_read_numbers(int root, const char *path, const char *prefix, uint64_t **ret, size_t *ret_n) {
         _cleanup_closedir_ DIR *dir = NULL;
         _cleanup_free_ uint64_t *numbers = NULL;
@@ -279,15 +291,13 @@ int dir_read_numbers(int root, const char *path, const char *prefix, uint64_t **
                 struct dirent *entry;
                 uint64_t v;
 
-                errno = 0;
-                entry = readdir(dir);
+                entry = dir_next(dir, prefix);
                 if (!entry) {
                         if (errno != 0)
                                 return -errno;
                         break;
                 }
-                if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
-                    parse_u64(entry->d_name + strlen(prefix), &v) < 0)
+                if (parse_u64(entry->d_name + strlen(prefix), &v) < 0)
                         continue;
                 if (n == allocated) {
                         size_t more = allocated ? allocated * 2 : 64;
@@ -347,13 +357,12 @@ int dir_read_names(int root, const char *path, const char *prefix, char ***ret, 
         for (;;) {
                 struct dirent *entry;
 
-                errno = 0;
-                entry = readdir(dir);
+                entry = dir_next(dir, prefix);
                 if (!entry) {
                         r = -errno;
                         break;
                 }
-                if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+                if (entry->d_name[0] == '.')
                         continue;
                 if (n == allocated) {
                         size_t more = allocated ? allocated * 2 : 16;
