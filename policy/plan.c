@@ -59,7 +59,7 @@ struct plan *plan_free(struct plan *p) {
         }
         free(p->kdamonds);
         for (size_t i = 0; i < p->n_notes; i++)
-                free(p->notes[i]);
+                free(p->notes[i].text);
         free(p->notes);
         free(p);
         return NULL;
@@ -77,12 +77,15 @@ struct maker {
         const struct topology *topology;
         const struct config *config;
         const struct plan_features *features;
+        const struct idset *leaving;       /* NULL: none */
+        const struct cgroup_list *cgroups; /* NULL: excluded groups stand for themselves */
         struct plan *plan;
         struct diag *reterr;
 };
 
-__attribute__((format(printf, 2, 3))) static int add_note(struct maker *m, const char *format, ...) {
-        char **p, *text;
+__attribute__((format(printf, 3, 4))) static int add_note(struct maker *m, enum note_kind kind, const char *format, ...) {
+        struct note *p;
+        char *text;
         va_list ap;
         int n;
 
@@ -95,7 +98,7 @@ __attribute__((format(printf, 2, 3))) static int add_note(struct maker *m, const
         va_end(ap);
         if (n < 0)
                 return -ENOMEM;
-        p[m->plan->n_notes++] = text;
+        p[m->plan->n_notes++] = (struct note) { .kind = kind, .text = text };
         return 0;
 }
 
@@ -153,13 +156,14 @@ static int choose_monitoring(struct maker *m, bool managing) {
         if (!m->features->intervals_goal) {
                 out->auto_intervals = false;
                 return add_note(
-                        m, "monitoring.auto: this kernel cannot tune the intervals (Linux 6.15 can); they stay as configured");
+                        m, NOTE_KERNEL,
+                        "monitoring.auto: this kernel cannot tune the intervals (Linux 6.15 can); they stay as configured");
         }
         if (m->plan->tuner == TUNER_DIRECT) {
                 /* Every commit writes the configured intervals back (docs/DAMON.md), and direct commits each turn. */
                 out->auto_intervals = false;
                 return add_note(
-                        m,
+                        m, NOTE_ADVICE,
                         "monitoring.auto: tuner direct sets quotas all the time, and each setting would undo the tuning of the "
                         "intervals; they stay as configured");
         }
@@ -383,17 +387,17 @@ static int note_nodes(struct maker *m) {
 
                 r = 0;
                 if (n->memory_bytes == 0)
-                        r = add_note(m, "node %d: no memory, left out", n->id);
+                        r = add_note(m, NOTE_LEFT_OUT, "node %d: no memory, left out", n->id);
                 else if (n->tier < 0 && m->config->tiers.n_tiers > 0)
-                        r = add_note(m, "node %d: not named in tiers, left out", n->id);
+                        r = add_note(m, NOTE_LEFT_OUT, "node %d: not named in tiers, left out", n->id);
                 else if (n->tier < 0 && n->kind != NODE_GPU)
-                        r = add_note(m, "node %d: the kernel does not list it among the nodes that have memory, left out",
-                                     n->id);
+                        r = add_note(m, NOTE_LEFT_OUT,
+                                     "node %d: the kernel does not list it among the nodes that have memory, left out", n->id);
                 else if (n->tier < 0)
-                        r = add_note(m, "node %d: %s memory, left alone; name it in tiers to have it managed", n->id,
-                                     node_kind_to_string(n->kind));
+                        r = add_note(m, NOTE_LEFT_OUT, "node %d: %s memory, left alone; name it in tiers to have it managed",
+                                     n->id, node_kind_to_string(n->kind));
                 else if (!config_for_node(m->config, n->id).managed)
-                        r = add_note(m, "node %d: managed: false, left out", n->id);
+                        r = add_note(m, NOTE_LEFT_OUT, "node %d: managed: false, left out", n->id);
                 if (r < 0)
                         return r;
         }
@@ -407,8 +411,9 @@ static int note_filters(struct maker *m) {
         int r;
 
         if (!m->features->young_filter) {
-                r = add_note(m, "this kernel has no filter for young pages (Linux 6.10 has): whole regions move, with what was "
-                                "just used in cold ones and what was not in hot ones");
+                r = add_note(m, NOTE_KERNEL,
+                             "this kernel has no filter for young pages (Linux 6.10 has): whole regions move, with what was "
+                             "just used in cold ones and what was not in hot ones");
                 if (r < 0)
                         return r;
         }
@@ -418,14 +423,16 @@ static int note_filters(struct maker *m) {
         }
         if (cgroup) {
                 /* The filter compares the page's own memcg (mm/damon, DAMOS_FILTER_TYPE_MEMCG). */
-                r = add_note(m, "exclude: to the kernel a cgroup is its own memory alone; groups below it need items of their "
-                                "own");
+                r = add_note(m, NOTE_ADVICE,
+                             "exclude: to the kernel a cgroup is its own memory alone; groups below it need items of their "
+                             "own");
                 if (r < 0)
                         return r;
         }
         if (hugepage && !m->features->hugepage_filter)
-                return add_note(m, "exclude: this kernel cannot tell huge pages apart (Linux 6.15 can): they move like all "
-                                   "others");
+                return add_note(m, NOTE_KERNEL,
+                                "exclude: this kernel cannot tell huge pages apart (Linux 6.15 can): they move like all "
+                                "others");
         return 0;
 }
 
@@ -463,7 +470,7 @@ static int make(struct maker *m) {
                 return r;
 
         if (!managing)
-                return add_note(m, "%s: nothing to manage",
+                return add_note(m, NOTE_ADVICE, "%s: nothing to manage",
                                 m->topology->n_tiers == 0   ? "no node has memory to be tiered"
                                 : m->topology->n_tiers == 1 ? "one tier"
                                                             : "no direction is enabled between managed nodes");
@@ -482,10 +489,16 @@ static int make(struct maker *m) {
         return 0;
 }
 
-int plan_make(const struct topology *t, const struct config *c, const struct plan_features *features,
-              struct plan **ret, struct diag *reterr) {
+int plan_make(const struct plan_input *in, struct plan **ret, struct diag *reterr) {
         _cleanup_plan_ struct plan *p = NULL;
-        struct maker m = { .topology = t, .config = c, .features = features, .reterr = reterr };
+        struct maker m = {
+                .topology = in->topology,
+                .config = in->config,
+                .features = in->features,
+                .leaving = in->leaving,
+                .cgroups = in->cgroups,
+                .reterr = reterr,
+        };
         int r;
 
         p = calloc(1, sizeof(*p));

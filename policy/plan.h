@@ -80,12 +80,24 @@ struct kdamond_plan {
         size_t n_probes;
 };
 
+/* What an operator should know of the plan. */
+enum note_kind {
+        NOTE_LEFT_OUT,                  /* a node, or memory, that takes no part, and why */
+        NOTE_KERNEL,                    /* what was asked for and cannot be had on this kernel */
+        NOTE_ADVICE,                    /* anything else */
+        _NOTE_KIND_MAX,
+};
+struct note {
+        enum note_kind kind;
+        char *text;                     /* a sentence */
+};
+
 struct plan {
         enum tuner_kind tuner;          /* never TUNER_AUTO */
         struct monitoring_config monitoring;
         struct kdamond_plan *kdamonds;  /* by ascending nid; none: nothing to manage */
         size_t n_kdamonds;
-        char **notes;                   /* sentences: what was left out, or cannot be had on this kernel */
+        struct note *notes;
         size_t n_notes;
 };
 
@@ -99,14 +111,23 @@ struct plan_features {
         bool hugepage_filter;           /* 6.15 */
 };
 
+/* What a plan is made from. Borrowed. */
+struct plan_input {
+        const struct topology *topology;
+        const struct config *config;
+        const struct plan_features *features;
+        const struct idset *leaving;    /* nodes whose memory is being taken away: left out, with a note; NULL: none */
+        const struct cgroup_list *cgroups;      /* topology/cgroups.h: the groups that excludes stand for; NULL: themselves */
+};
+
 /*
  * Makes the plan. Pure: no file, no clock. A machine of one tier gives a plan without kdamonds and a note, and returns 0.
- * Returns -EINVAL when it cannot be (a configured node that is not there, no such tuner on this kernel: reterr says
+ * A configured node that is not there but may come (topology's `possible`) is a note.
+ * Returns -EINVAL when it cannot be (a configured node that can never be there, no such tuner on this kernel: reterr says
  * what, and what to do), -EOPNOTSUPP when the kernel lacks the migrate actions and there is something to manage and
  * `features` says so, -ENOMEM.
  */
-int plan_make(const struct topology *t, const struct config *c, const struct plan_features *features,
-              struct plan **ret, struct diag *reterr);
+int plan_make(const struct plan_input *in, struct plan **ret, struct diag *reterr);
 struct plan *plan_free(struct plan *p);
 DEFINE_CLEANUP(struct plan, plan_free)
 #define _cleanup_plan_ _cleanup_(plan_freep)

@@ -183,7 +183,7 @@ int plan_print_json(const struct plan *p, FILE *f) {
         put_monitoring(root, &p->monitoring, &r);
         part = put_new(root, "notes", json_object_new_array(), &r);
         for (size_t i = 0; r >= 0 && i < p->n_notes; i++)
-                append(part, json_object_new_string(p->notes[i]), &r);
+                append(part, json_object_new_string(p->notes[i].text), &r);
         if (r < 0)
                 return r;
 

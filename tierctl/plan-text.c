@@ -86,5 +86,5 @@ void plan_print_text(const struct plan *p, FILE *f) {
         if (p->n_notes > 0)
                 fprintf(f, "\nnotes:\n");
         for (size_t i = 0; i < p->n_notes; i++)
-                text_wrap(p->notes[i], 2, 0, f);
+                text_wrap(p->notes[i].text, 2, 0, f);
 }

@@ -101,7 +101,7 @@ int verb_plan(const struct invocation *call) {
                 return call->kernel && status == EXIT_NO ? EXIT_USAGE : status;
         }
         features = capability_features(&capability);
-        r = plan_make(t, config, &features, &p, &d);
+        r = plan_make(&(struct plan_input) { .topology = t, .config = config, .features = &features }, &p, &d);
         if (r < 0)
                 return failed(r, &d);
 

@@ -37,6 +37,25 @@ static void write_journal(void *userdata, int level, const char *message) {
                 write_stderr(userdata, level, message);
 }
 
-struct log journal_log(int level) {
-        return (struct log) { .write = stderr_is_journal() ? write_journal : write_stderr, .max_level = level };
+struct journal {
+        struct log log;
+};
+
+int journal_new(int max_level, struct journal **ret) {
+        struct journal *j = calloc(1, sizeof(*j));
+
+        if (!j)
+                return -ENOMEM;
+        j->log = (struct log) { .write = stderr_is_journal() ? write_journal : write_stderr, .max_level = max_level };
+        *ret = j;
+        return 0;
+}
+
+struct journal *journal_free(struct journal *j) {
+        free(j);
+        return NULL;
+}
+
+const struct log *journal_log(struct journal *j) {
+        return &j->log;
 }

@@ -40,8 +40,9 @@ int main(int argc, char **argv) {
         };
         struct daemon_options daemon_options = { .run_directory = RUN_DIRECTORY };
         _cleanup_close_ int root = -EBADF;
+        const struct log *log;
         struct diag diag = {};
-        struct log log;
+        _cleanup_journal_ struct journal *journal = NULL;
         bool restore = false;
         int level = LOG_INFO, c, r;
 
@@ -78,15 +79,19 @@ int main(int argc, char **argv) {
                 return 2;
         }
 
-        log = journal_log(level);
-        daemon_options.log = &log;
+        r = journal_new(level, &journal);
+        if (r < 0) {
+                (void) fprintf(stderr, "tierd: cannot set up the log: %s\n", strerror(-r));
+                return 1;
+        }
+        daemon_options.log = log = journal_log(journal);
 
         /*
          * While there is one thread: hwloc prints its complaints to stderr, and what it cannot read is one source less to
          * tierd.
          */
         if (setenv("HWLOC_HIDE_ERRORS", "2", 0) < 0)
-                log_write(&log, LOG_WARNING, "out of memory");
+                log_write(log, LOG_WARNING, "out of memory");
 
         r = root = root_open("/", &diag);
         daemon_options.root = root;
@@ -94,7 +99,7 @@ int main(int argc, char **argv) {
                 r = restore ? daemon_restore(&daemon_options, &diag) : daemon_run(&daemon_options, &diag);
         if (r < 0) {
                 (void) diag_default(&diag, diag.error ? diag.error : r, "internal error without a diagnosis: %s", strerror(-r));
-                log_write(&log, LOG_ERR, "%s", diag.text);
+                log_write(log, LOG_ERR, "%s", diag.text);
                 return 1;
         }
         return 0;

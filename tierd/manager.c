@@ -53,7 +53,7 @@ static int make_books(int root, const struct config *config, const struct capabi
         r = topology_read(root, NULL, config->tiers.n_tiers > 0 ? &config->tiers : NULL, &topology, reterr);
         if (r < 0)
                 return r;
-        r = plan_make(topology, config, &features, &plan, reterr);
+        r = plan_make(&(struct plan_input) { .topology = topology, .config = config, .features = &features }, &plan, reterr);
         if (r < 0)
                 return r;
         r = books_make(plan, ret);

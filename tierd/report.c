@@ -45,7 +45,7 @@ void report_started(const struct log *log, const struct manager *m) {
                         n++;
                 }
         for (size_t i = 0; i < m->plan->n_notes; i++)
-                log_write(log, LOG_NOTICE, "%s", m->plan->notes[i]);
+                log_write(log, LOG_NOTICE, "%s", m->plan->notes[i].text);
         if (m->stopped_modules[0])
                 log_write(log, LOG_NOTICE, "stopped %s, which held DAMON; put back at the end", m->stopped_modules);
         if (manager_is_idle(m))

@@ -42,7 +42,7 @@ static struct kdamond_plan kdamonds[] = {
         { .nid = 0, .ranges = ranges, .n_ranges = 1, .schemes = schemes, .n_schemes = 1, .probes = probes, .n_probes = 1 },
 };
 static char note[] = "node 3: no memory, left out";
-static char *notes[] = { note };
+static struct note notes[] = { { .kind = NOTE_LEFT_OUT, .text = note } };
 static const struct plan plan = {
         .tuner = TUNER_DIRECT,
         .monitoring = { .sample_us = 5000, .aggregate_us = 100000, .update_us = 1000000, .min_regions = 10,

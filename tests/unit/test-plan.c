@@ -91,7 +91,7 @@ static struct plan *make(const struct machine *m, const char *yaml, const struct
         struct plan *p = NULL;
         struct diag d = {};
 
-        if (plan_make(&m->topology, c, f, &p, &d) < 0)
+        if (plan_make(&(struct plan_input) { .topology = &m->topology, .config = c, .features = f }, &p, &d) < 0)
                 fail_msg("%s", d.text);
         return p;
 }
@@ -102,13 +102,15 @@ static void assert_refused(const struct machine *m, const char *yaml, const stru
         struct plan *p = NULL;
         struct diag d = {};
 
-        assert_int_equal(plan_make(&m->topology, c, f, &p, &d), error);
+        assert_int_equal(plan_make(&(struct plan_input) { .topology = &m->topology, .config = c, .features = f }, &p, &d),
+                         error);
         assert_null(p);
         assert_int_equal(d.error, error);
         if (!strstr(d.text, what))
                 fail_msg("expected \"%s\" in: %s", what, d.text);
         /* The diagnosis is optional. */
-        assert_int_equal(plan_make(&m->topology, c, f, &p, NULL), error);
+        assert_int_equal(plan_make(&(struct plan_input) { .topology = &m->topology, .config = c, .features = f }, &p, NULL),
+                         error);
 }
 
 /* The moving schemes in short: "0:d1 1:u0" is node 0 demoting to 1, node 1 promoting (up) to 0. */
@@ -143,7 +145,7 @@ static void assert_schemes(const struct plan *p, const char *expected) {
 
 static bool has_note(const struct plan *p, const char *what) {
         for (size_t i = 0; i < p->n_notes; i++)
-                if (strstr(p->notes[i], what))
+                if (strstr(p->notes[i].text, what))
                         return true;
         return false;
 }
@@ -191,17 +193,17 @@ static void test_notes(void **state) {
         (void) state;
         make_one_tier(&m);
         one = make(&m, "", &linux_6_1);
-        assert_string_equal(one->notes[0], "one tier: nothing to manage");
+        assert_string_equal(one->notes[0].text, "one tier: nothing to manage");
         assert_int_equal(one->n_kdamonds, 0);
         assert_null(plan_kdamond(one, 0));
 
         make_two_tiers(&m);
         disabled = make(&m, "demote: {enabled: false}\npromote: {enabled: false}", &linux_6_1);
-        assert_string_equal(disabled->notes[0], "no direction is enabled between managed nodes: nothing to manage");
+        assert_string_equal(disabled->notes[0].text, "no direction is enabled between managed nodes: nothing to manage");
 
         make_three_tiers(&m);
         unmanaged = make(&m, "nodes: {2: {managed: false}}", &linux_6_18);
-        assert_string_equal(unmanaged->notes[0], "node 2: managed: false, left out");
+        assert_string_equal(unmanaged->notes[0].text, "node 2: managed: false, left out");
 
         make_private(&m);
         m.nodes[1].memory_bytes = 0;
@@ -210,14 +212,14 @@ static void test_notes(void **state) {
         m.nodes[3].kind = NODE_GPU;
         odd = make(&m, "", &linux_6_18);
         assert_schemes(odd, "0:d2 2:u0");
-        assert_string_equal(odd->notes[0], "node 1: no memory, left out");
-        assert_string_equal(odd->notes[1], "node 3: gpu memory, left alone; name it in tiers to have it managed");
+        assert_string_equal(odd->notes[0].text, "node 1: no memory, left out");
+        assert_string_equal(odd->notes[1].text, "node 3: gpu memory, left alone; name it in tiers to have it managed");
         m.nodes[3].kind = NODE_CXL;
         hidden = make(&m, "", &linux_6_18);
-        assert_string_equal(hidden->notes[1],
+        assert_string_equal(hidden->notes[1].text,
                             "node 3: the kernel does not list it among the nodes that have memory, left out");
         named = make(&m, "tiers: [[0], [2]]", &linux_6_18);
-        assert_string_equal(named->notes[1], "node 3: not named in tiers, left out");
+        assert_string_equal(named->notes[1].text, "node 3: not named in tiers, left out");
 
         make_two_tiers(&m);
         old = make(&m, "exclude: [{type: hugepage}]\nmonitoring: {auto: {}}", &bare);

@@ -75,7 +75,7 @@ static void assert_log(struct desk *k, const char *expected) {
 static void test_started(void **state) {
         _cleanup_(desk_done) struct desk *k = desk_new(TUNER_DIRECT);
         char note[] = "node 3: no memory, left out";
-        char *notes[] = { note };
+        struct note notes[] = { { .kind = NOTE_LEFT_OUT, .text = note } };
 
         (void) state;
         (void) snprintf(k->m.stopped_modules, sizeof(k->m.stopped_modules), "damon_stat");

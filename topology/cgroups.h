@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+#include <stddef.h>
+
+/*
+ * Control groups that hold memory (cgroup2 at sys/fs/cgroup). To DAMON's memcg filter a group is its own memory alone, without
+ * that of the groups below it, and a group that is not there makes the kernel refuse the scheme. So a group that a
+ * configuration names is taken for itself and all below it, as they are at the moment.
+ */
+struct cgroup_list {
+        char **paths;           /* below the mount, "/db.slice/a.service", sorted, each once */
+        size_t n_paths;
+};
+
+/* More than this in one configuration is refused: each is a filter of every scheme, asked for every page. */
+#define CGROUPS_MAX 256
+
+/*
+ * The groups that `names` (n_names paths) stand for: those that are there, with all below them that have a memory controller
+ * of their own. A name that is not there gives nothing. -E2BIG over CGROUPS_MAX, -ENOMEM, or what reading said.
+ */
+int cgroups_expand(int root, const char *const *names, size_t n_names, struct cgroup_list **ret, struct diag *reterr);
+struct cgroup_list *cgroup_list_free(struct cgroup_list *l);
+DEFINE_CLEANUP(struct cgroup_list, cgroup_list_free)
+#define _cleanup_cgroup_list_ _cleanup_(cgroup_list_freep)
