@@ -5,7 +5,9 @@
 #include "base/parse.h"
 #include "damon/apply.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 int kdamond_refresh(int root, int slot, bool with_quotas, struct diag *reterr) {
         int r;
@@ -74,6 +76,61 @@ int kdamond_read_stats(int root, int slot, const struct capability *c, size_t n,
                         return r;
         }
         memcpy(stats, fresh, n * sizeof(*fresh));
+        return 0;
+}
+
+int kdamond_read_intervals(int root, int slot, bool tuned, uint64_t *ret_sample_us, uint64_t *ret_aggregate_us,
+                           struct diag *reterr) {
+        static const char *const names[] = { "sample_us", "aggr_us" };
+        uint64_t values[ELEMENTSOF(names)];
+        int r;
+
+        if (tuned) {
+                r = kdamond_command(root, slot, "update_tuned_intervals", &APPLY_PATIENCE, reterr);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                char path[PATH_SIZE];
+
+                r = path_format(path, sizeof(path), DAMON_ADMIN "/%d/contexts/0/monitoring_attrs/intervals/%s", slot, names[i]);
+                if (r == 0)
+                        r = file_read_u64(root, path, values + i);
+                if (r < 0)
+                        return diag_set(reterr, r, "/%s: cannot read: %s", path, strerror(-r));
+        }
+        *ret_sample_us = values[0];
+        *ret_aggregate_us = values[1];
+        return 0;
+}
+
+/* proc_pid_stat(5): utime and stime are fields 14 and 15, in clock ticks; field 2 is the name, which may hold anything. */
+int thread_read_cpu(int root, int pid, uint64_t *ret_us) {
+        char path[PATH_SIZE], text[FILE_ATTR_MAX];
+        uint64_t ticks = 0, tick_us = 1000000 / (uint64_t) sysconf(_SC_CLK_TCK);
+        char *rest;
+        int r;
+
+        r = path_format(path, sizeof(path), "proc/%d/stat", pid);
+        if (r < 0)
+                return r;
+        r = file_read(root, path, text, sizeof(text));
+        if (r < 0)
+                return r;
+        rest = strrchr(text, ')');
+        for (int field = 2; rest && field <= 15; field++) {
+                char *word = strsep(&rest, " ");
+                uint64_t value;
+
+                if (field < 14)
+                        continue;
+                if (parse_u64(word, &value) < 0)
+                        return -EBADMSG;
+                ticks += value;
+        }
+        if (!rest)
+                return -EBADMSG;
+        *ret_us = ticks * tick_us;
         return 0;
 }
 

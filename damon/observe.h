@@ -28,5 +28,15 @@ int kdamond_refresh(int root, int slot, bool with_quotas, struct diag *reterr);
 int kdamond_read_stats(int root, int slot, const struct capability *c, size_t n, struct scheme_stats *stats,
                        struct diag *reterr);
 
+/*
+ * The monitoring intervals in force, microseconds. Where the kernel tunes them (`tuned`), it is asked to bring the files up to
+ * date first, which blocks like every command.
+ */
+int kdamond_read_intervals(int root, int slot, bool tuned, uint64_t *ret_sample_us, uint64_t *ret_aggregate_us,
+                           struct diag *reterr);
+
+/* CPU time that a thread has used, user and system, microseconds. -ENOENT when it is gone, -EBADMSG. */
+int thread_read_cpu(int root, int pid, uint64_t *ret_us);
+
 /* MemTotal and MemFree of a node, bytes, from its meminfo. -ENOENT when the node is gone, -EBADMSG. */
 int node_read_meminfo(int root, int nid, uint64_t *ret_total, uint64_t *ret_free);

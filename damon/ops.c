@@ -103,6 +103,15 @@ void encode_int(struct encoder *e, int value, const char *name) {
         encode(e, text, name);
 }
 
+bool ops_equal(const struct ops *a, const struct ops *b) {
+        if (a->n_ops != b->n_ops)
+                return false;
+        for (size_t i = 0; i < a->n_ops; i++)
+                if (strcmp(a->ops[i].path, b->ops[i].path) != 0 || strcmp(a->ops[i].value, b->ops[i].value) != 0)
+                        return false;
+        return true;
+}
+
 int slot_of(const struct slot_map *m, int nid) {
         int slot = 0;
 

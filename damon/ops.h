@@ -6,6 +6,7 @@
 #include "damon/capability.h"
 #include "policy/plan.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -31,6 +32,9 @@ DEFINE_CLEANUP(struct ops, ops_free)
 
 /* Appends one write. 0 or -ENOMEM. */
 int ops_add(struct ops *o, const char *value, const char *path_format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Whether two lists write the same values to the same paths in the same order. */
+bool ops_equal(const struct ops *a, const struct ops *b);
 
 /*
  * Slots: node id N has kdamond slot slot_of(N) = its index in node/possible, so a slot never changes its node.

@@ -180,6 +180,41 @@ int tuner_new(const struct plan *p, struct tuner **ret) {
         return 0;
 }
 
+static bool has_kdamond(const struct tuner *t, size_t node) {
+        for (size_t i = 0; i < t->plan->n_kdamonds; i++)
+                if (t->kdamond_node[i] == node)
+                        return true;
+        return false;
+}
+
+void tuner_inherit(struct tuner *t, const struct tuner *from) {
+        t->turn_us = from->turn_us;
+        t->last_us = from->last_us;
+        t->started = from->started;
+        for (size_t i = 0; i < t->n_nodes; i++)
+                for (size_t j = 0; j < from->n_nodes; j++)
+                        if (t->nodes[i].nid == from->nodes[j].nid && has_kdamond(t, i) && has_kdamond(from, j))
+                                t->nodes[i] = from->nodes[j];
+        for (size_t i = 0; i < t->n_schemes; i++)
+                for (size_t j = 0; j < from->n_schemes; j++) {
+                        const struct scheme_state *old = from->schemes + j;
+                        struct scheme_state *s = t->schemes + i;
+
+                        if (s->scheme->direction != old->scheme->direction ||
+                            s->scheme->source_nid != old->scheme->source_nid ||
+                            s->scheme->target_nid != old->scheme->target_nid)
+                                continue;
+                        s->applied = old->applied;
+                        s->tried = old->tried;
+                        s->moved = old->moved;
+                        s->moved_smooth = old->moved_smooth;
+                        s->tried_smooth = old->tried_smooth;
+                        s->futile = old->futile;
+                        s->hold_until_us = old->hold_until_us;
+                        s->hold_hot = old->hold_hot;
+                }
+}
+
 struct tuner *tuner_free(struct tuner *t) {
         if (!t)
                 return NULL;

@@ -73,6 +73,12 @@ DEFINE_CLEANUP(struct tuner, tuner_free)
 #define _cleanup_tuner_ _cleanup_(tuner_freep)
 
 /*
+ * Takes over what another tuner has learnt of the nodes and schemes that both have, by their ids: for a new plan whose
+ * kdamonds go on. What belongs to a kdamond that was started anew is seen by its counts, and forgotten.
+ */
+void tuner_inherit(struct tuner *t, const struct tuner *from);
+
+/*
  * One turn. `quotas` gets one entry per scheme of the plan: all of kdamond 0's, then kdamond 1's, and so on. `views` (may be
  * NULL) gets one per kdamond. Returns the time until the next turn, microseconds.
  */

@@ -30,7 +30,7 @@ void books_done(struct books *b) {
         free(b->views);
         free(b->nodes);
         free(b->quotas);
-        free(b->restarted_us);
+        free(b->kdamonds);
 }
 
 int books_make(struct plan *plan, struct books *ret) {
@@ -42,8 +42,8 @@ int books_make(struct plan *plan, struct books *ret) {
         b.schemes = calloc(b.n_schemes + 1, sizeof(*b.schemes));
         b.quotas = calloc(b.n_schemes + 1, sizeof(*b.quotas));
         b.views = calloc(plan->n_kdamonds + 1, sizeof(*b.views));
-        b.restarted_us = calloc(plan->n_kdamonds + 1, sizeof(*b.restarted_us));
-        if (!b.schemes || !b.quotas || !b.views || !b.restarted_us)
+        b.kdamonds = calloc(plan->n_kdamonds + 1, sizeof(*b.kdamonds));
+        if (!b.schemes || !b.quotas || !b.views || !b.kdamonds)
                 return -ENOMEM;
         r = collect_nodes(plan, &b.nodes, &b.n_nodes);
         if (r < 0)
@@ -67,4 +67,32 @@ int books_make(struct plan *plan, struct books *ret) {
         *ret = b;
         b = (struct books) {};
         return 0;
+}
+
+void books_inherit(struct books *b, const struct books *from) {
+        if (!from->plan)
+                return;
+        for (size_t i = 0; i < b->n_schemes; i++)
+                for (size_t j = 0; j < from->n_schemes; j++) {
+                        const struct scheme *s = b->schemes[i].scheme, *old = from->schemes[j].scheme;
+
+                        if (s->direction != old->direction || s->source_nid != old->source_nid ||
+                            s->target_nid != old->target_nid)
+                                continue;
+                        b->schemes[i].stats = from->schemes[j].stats;
+                        b->schemes[i].reason = from->schemes[j].reason;
+                        b->quotas[i] = from->quotas[j];
+                }
+        for (size_t i = 0; i < b->plan->n_kdamonds; i++)
+                for (size_t j = 0; j < from->plan->n_kdamonds; j++)
+                        if (b->plan->kdamonds[i].nid == from->plan->kdamonds[j].nid) {
+                                b->kdamonds[i] = from->kdamonds[j];
+                                b->views[i] = from->views[j];
+                        }
+        for (size_t i = 0; i < b->n_nodes; i++)
+                for (size_t j = 0; j < from->n_nodes; j++)
+                        if (b->nodes[i].nid == from->nodes[j].nid)
+                                b->nodes[i] = from->nodes[j];
+        if (b->tuner && from->tuner)
+                tuner_inherit(b->tuner, from->tuner);
 }

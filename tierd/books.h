@@ -19,24 +19,40 @@ struct scheme_report {
         enum tuner_reason reason;       /* under the direct tuner */
 };
 
+/* One kdamond, as far as it is not a scheme's. */
+struct kdamond_report {
+        int pid;                        /* of its kernel thread; 0: not known */
+        uint64_t cpu_us;                /* of that thread */
+        uint64_t sample_us, aggregate_us;       /* in force; 0: not known yet */
+        uint64_t restarts;              /* how often it was started again after it had ended by itself */
+        uint64_t restarted_us;          /* when, the last time; 0: never */
+};
+
 struct node_report {
         int nid;
         uint64_t total_bytes, free_bytes;
 };
 
-/* What the manager keeps with one plan (see struct manager); made whole before it takes the old one's place. */
+/* A plan, and what the manager keeps with it; made whole before it takes the old one's place. */
 struct books {
         struct plan *plan;
-        struct tuner *tuner;
-        struct scheme_report *schemes;
-        struct tuner_view *views;
-        struct node_report *nodes;
-        struct quota_value *quotas;
-        uint64_t *restarted_us;
-        size_t n_schemes, n_nodes;
+        struct tuner *tuner;            /* direct only */
+        struct scheme_report *schemes;  /* every scheme of the plan, in plan order */
+        size_t n_schemes;
+        struct quota_value *quotas;     /* in force, parallel to schemes; bytes 0: unknown, a write of them failed */
+        struct kdamond_report *kdamonds;        /* one per kdamond, like... */
+        struct tuner_view *views;       /* ...these, direct only */
+        struct node_report *nodes;      /* every node that the plan touches, ascending */
+        size_t n_nodes;
 };
 
 /* Quotas are what kdamonds start with. Takes over `plan` on success. 0 or -ENOMEM. */
 int books_make(struct plan *plan, struct books *ret);
+
+/*
+ * Takes over what is known of the nodes, schemes and kdamonds that both plans have: counts, reasons, the quotas in force, the
+ * tuner's memory.
+ */
+void books_inherit(struct books *b, const struct books *from);
 void books_done(struct books *b);
 #define _cleanup_books_ _cleanup_(books_done)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/claim.h"
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "damon/apply.h"
 
@@ -48,6 +49,21 @@ static int claim_is_ours(int root, const struct saved *saved, uint64_t n, struct
                 return slots_are_empty(root, n, reterr);
         r = read_identity(root, &identity, reterr);
         return r < 0 ? r : identity == saved_identity(saved);
+}
+
+int claim_check(int root, const struct saved *saved, struct diag *reterr) {
+        uint64_t n = 0;
+        int r;
+
+        r = file_read_u64(root, DAMON_ADMIN "/nr_kdamonds", &n);
+        if (r < 0)
+                return diag_set(reterr, r, "/" DAMON_ADMIN "/nr_kdamonds: cannot read: %s", strerror(-r));
+        r = claim_is_ours(root, saved, n, reterr);
+        if (r != 0)
+                return MIN(r, 0);
+        return diag_set(reterr, -ESTALE,
+                        "the kdamonds that tierd had made are gone: another program has written /" DAMON_ADMIN "/nr_kdamonds "
+                        "(%llu now)", (unsigned long long) n);
 }
 
 int claim_release(int root, struct saved *saved, struct diag *reterr) {

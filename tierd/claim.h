@@ -21,6 +21,9 @@
  */
 int claim_take(int root, const struct slot_map *m, struct saved *saved, struct diag *reterr);
 
+/* Whether what the record says is held is still ours: 0, or -ESTALE with a sentence. Only reads. */
+int claim_check(int root, const struct saved *saved, struct diag *reterr);
+
 /* The slots are another program's by now: nothing was written to DAMON. */
 #define CLAIM_FOREIGN 1
 

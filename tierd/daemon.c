@@ -2,8 +2,11 @@
 #include "tierd/daemon.h"
 #include "base/parse.h"
 #include "tierd/claim.h"
+#include "tierd/configuration.h"
 #include "tierd/manager.h"
 #include "tierd/report.h"
+#include "tierd/restore.h"
+#include "tierd/run-directory.h"
 #include "tierd/worker.h"
 
 #include <errno.h>
@@ -16,8 +19,6 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
-
-#define DEFAULT_CONFIG TIERD_SYSCONFDIR "/tierd.yaml"
 
 /* Turns that fail one after the other before tierd gives up: a busy kernel is not a broken one. */
 #define FAILED_TURNS_MAX 5
@@ -137,7 +138,7 @@ static void notify_managing(const struct daemon *d, const char *state) {
                 (void) sd_notifyf(0, "%sSTATUS=Nothing to manage on this machine", state);
         else
                 (void) sd_notifyf(0, "%sSTATUS=Managing %zu nodes, tuner %s; moved of late: %s down, %s up", state,
-                                  d->manager.plan->n_kdamonds, tuner_kind_to_string(d->manager.plan->tuner),
+                                  d->manager.books.plan->n_kdamonds, tuner_kind_to_string(d->manager.books.plan->tuner),
                                   format_size(d->reports.down_bytes, down, sizeof(down)),
                                   format_size(d->reports.up_bytes, up, sizeof(up)));
 }
@@ -255,18 +256,13 @@ static void log_warnings(const struct log *log, const char *warnings) {
         }
 }
 
-/* The configuration file; the default one may be missing, which means the defaults. */
 static int read_config(const struct daemon *d, struct config **ret, struct diag *reterr) {
-        const char *path = d->options->config_path;
         int r;
 
-        r = config_load(path ? path : DEFAULT_CONFIG, ret, reterr);
-        if (r == -ENOENT && !path)
-                r = config_new(ret);
-        if (r < 0)
-                return diag_default(reterr, r, "out of memory");
-        log_warnings(d->log, (*ret)->warnings);
-        return 0;
+        r = configuration_load(d->options->config_path, ret, NULL, reterr);
+        if (r == 0)
+                log_warnings(d->log, (*ret)->warnings);
+        return r;
 }
 
 static void begin_reload(struct daemon *d) {
@@ -291,12 +287,6 @@ static void job_stop(void *userdata) {
         d->job_result = manager_stop(&d->manager, &d->job_diag);
 }
 
-/* The interface was another program's by now, and was left alone. */
-static void log_foreign(const struct log *log) {
-        log_write(log, LOG_WARNING, "the kdamonds that tierd had made are gone, and others are in their place (/" DAMON_ADMIN
-                                    "): they are left alone");
-}
-
 static void on_stopped(struct daemon *d) {
         if (d->job_result < 0) {
                 log_write(d->log, LOG_ERR, "%s; `tierd --restore` tries again", d->job_diag.text);
@@ -304,7 +294,7 @@ static void on_stopped(struct daemon *d) {
                         *d->reterr = d->job_diag;
         } else {
                 if (d->job_result == CLAIM_FOREIGN)
-                        log_foreign(d->log);
+                        restore_log_foreign(d->log);
                 log_write(d->log, LOG_NOTICE, "stopped; everything is as it was before");
         }
         daemon_exit(d, MIN(d->job_result, 0));
@@ -354,60 +344,6 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 }
 
 /* -- the frame -- */
-
-/*
- * Opens the runtime directory and takes its lock, which lasts as long as the fd *ret_lock. -EBUSY when another tierd has it.
- */
-static int open_run_directory(const char *path, int *ret_run, int *ret_lock, struct diag *reterr) {
-        _cleanup_close_ int run = -EBADF, lock = -EBADF;
-
-        if (mkdir(path, 0755) < 0 && errno != EEXIST)
-                return diag_set(reterr, -errno, "%s: cannot create this directory: %s", path, strerror(errno));
-        run = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (run < 0)
-                return diag_set(reterr, -errno, "%s: cannot open this directory: %s", path, strerror(errno));
-        lock = openat(run, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (lock < 0)
-                return diag_set(reterr, -errno, "%s/lock: cannot open: %s", path, strerror(errno));
-        if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
-                if (errno == EWOULDBLOCK)
-                        return diag_set(reterr, -EBUSY, "another tierd is running (it holds %s/lock)", path);
-                return diag_set(reterr, -errno, "%s/lock: cannot lock: %s", path, strerror(errno));
-        }
-        *ret_run = TAKE_FD(run);
-        *ret_lock = TAKE_FD(lock);
-        return 0;
-}
-
-/* Puts back what the record says an earlier tierd of this boot changed. */
-static int restore_left_over(int root, struct saved *saved, const struct log *log, struct diag *reterr) {
-        int r, r2;
-
-        r = claim_release(root, saved, reterr);
-        if (r == CLAIM_FOREIGN)
-                log_foreign(log);
-        r2 = saved_restore(saved, r < 0 ? NULL : reterr);
-        return r < 0 ? r : r2;
-}
-
-int daemon_restore(const struct daemon_options *options, struct diag *reterr) {
-        _cleanup_close_ int lock = -EBADF, run = -EBADF;
-        _cleanup_saved_ struct saved *saved = NULL;
-        int r;
-
-        r = open_run_directory(options->run_directory, &run, &lock, reterr);
-        if (r < 0)
-                return r;
-        r = saved_open(options->root, run, &saved, reterr);
-        if (r < 0)
-                return r;
-        if (saved_is_empty(saved))
-                return 0;
-        r = restore_left_over(options->root, saved, options->log, reterr);
-        if (r == 0)
-                log_write(options->log, LOG_NOTICE, "put back what an earlier tierd had changed");
-        return r;
-}
 
 static const int handled_signals[] = { SIGTERM, SIGINT, SIGHUP };
 
@@ -491,10 +427,10 @@ int daemon_run(const struct daemon_options *options, struct diag *reterr) {
         r = block_signals();
         if (r < 0)
                 return diag_set(reterr, r, "cannot block signals: %s", strerror(-r));
-        r = open_run_directory(options->run_directory, &d.run, &d.lock, reterr);
+        r = run_directory_open(options->run_directory, RUN_LOCK, &d.run, &d.lock, reterr);
         if (r < 0)
                 return r;
-        r = saved_open(options->root, d.run, &d.saved, reterr);
+        r = saved_open(options->root, d.run, SAVED_STATE, &d.saved, reterr);
         if (r < 0)
                 return r;
         if (!saved_is_empty(d.saved)) {

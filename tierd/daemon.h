@@ -17,6 +17,3 @@ struct daemon_options {
  * not. Blocks these signals for good.
  */
 int daemon_run(const struct daemon_options *options, struct diag *reterr);
-
-/* Puts back what an earlier tierd of this boot left changed. Returns 0 also when there was nothing to do. */
-int daemon_restore(const struct daemon_options *options, struct diag *reterr);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "tierd/daemon.h"
 #include "tierd/journal.h"
+#include "tierd/restore.h"
 #include "tierd/saved.h"
 
 #include <getopt.h>
@@ -14,13 +15,15 @@
 
 static const char help[] =
         "Usage: tierd [--config FILE] [--foreground] [--verbose]\n"
-        "       tierd --restore\n"
+        "       tierd --prepare [--config FILE] | --restore\n"
         "\n"
         "Manages tiered memory: cold pages go down, hot ones come up, by DAMON's schemes.\n"
         "\n"
         "  --config FILE   the configuration instead of " TIERD_SYSCONFDIR "/tierd.yaml, which may be\n"
         "                  missing\n"
         "  --foreground    stay in the foreground, as tierd always does\n"
+        "  --prepare       set what takes more privileges than the daemon has, and exit: a step\n"
+        "                  of tierd.service\n"
         "  --restore       put back what a tierd that was killed had changed, and exit\n"
         "  --verbose       say more\n"
         "  --version       print the version and exit\n"
@@ -34,16 +37,16 @@ static const char help[] =
 int main(int argc, char **argv) {
         static const struct option options[] = {
                 { "config", required_argument, NULL, 'c' }, { "foreground", no_argument, NULL, 'f' },
-                { "restore", no_argument, NULL, 'r' },      { "verbose", no_argument, NULL, 'v' },
-                { "version", no_argument, NULL, 'V' },      { "help", no_argument, NULL, 'h' },
-                {},
+                { "prepare", no_argument, NULL, 'p' },      { "restore", no_argument, NULL, 'r' },
+                { "verbose", no_argument, NULL, 'v' },      { "version", no_argument, NULL, 'V' },
+                { "help", no_argument, NULL, 'h' },         {},
         };
         struct daemon_options daemon_options = { .run_directory = RUN_DIRECTORY };
         _cleanup_close_ int root = -EBADF;
         const struct log *log;
         struct diag diag = {};
         _cleanup_journal_ struct journal *journal = NULL;
-        bool restore = false;
+        int (*run)(const struct daemon_options *options, struct diag *reterr) = daemon_run;
         int level = LOG_INFO, c, r;
 
         r = standard_files_open();
@@ -58,8 +61,11 @@ int main(int argc, char **argv) {
                         break;
                 case 'f':
                         break;
+                case 'p':
+                        run = prepare_run;
+                        break;
                 case 'r':
-                        restore = true;
+                        run = restore_run;
                         break;
                 case 'v':
                         level = LOG_DEBUG;
@@ -96,7 +102,7 @@ int main(int argc, char **argv) {
         r = root = root_open("/", &diag);
         daemon_options.root = root;
         if (r >= 0)
-                r = restore ? daemon_restore(&daemon_options, &diag) : daemon_run(&daemon_options, &diag);
+                r = run(&daemon_options, &diag);
         if (r < 0) {
                 (void) diag_default(&diag, diag.error ? diag.error : r, "internal error without a diagnosis: %s", strerror(-r));
                 log_write(log, LOG_ERR, "%s", diag.text);

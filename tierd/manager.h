@@ -7,6 +7,7 @@
 #include "tierd/claim.h"
 #include "tierd/saved.h"
 #include "tierd/system.h"
+#include "topology/cgroups.h"
 
 #include <stdbool.h>
 
@@ -19,19 +20,14 @@ struct manager {
         struct saved *saved;            /* borrowed */
         struct config *config;
         struct topology *topology;
-        struct plan *plan;              /* NULL before manager_start() */
+        struct cgroup_list *cgroups;    /* what the configuration's excluded groups stand for in the plan; NULL: none named */
+        struct idset leaving;           /* nodes whose memory is being taken away: left out of the plan */
+        struct books books;             /* the plan, and what is known of it; no plan before manager_start() */
         struct capability capability;
         struct slot_map slots;
-        struct tuner *tuner;            /* direct only */
+        bool paused;                    /* set by the caller between jobs; the next turn brings the kernel to it */
         char stopped_modules[MODULE_NAMES_SIZE];        /* by the last start or reload: names, or "" */
-
-        struct scheme_report *schemes;  /* every scheme of the plan, in plan order */
-        size_t n_schemes;
-        struct tuner_view *views;       /* one per kdamond, direct only */
-        struct node_report *nodes;      /* every node that the plan touches, ascending */
-        size_t n_nodes;
-        struct quota_value *quotas;     /* in force, parallel to schemes; bytes 0: unknown, a write of them failed */
-        uint64_t *restarted_us;         /* per kdamond: when it was last started again, 0: never */
+        struct diag advice;             /* what could not be set, and is gone on without; .error 0: nothing */
 };
 
 /*
@@ -43,10 +39,17 @@ int manager_start(struct manager *m, int root, struct saved *saved, struct confi
 
 /*
  * One turn: starts a kdamond again that has ended by itself, reads the counts and the nodes, and under the direct tuner
- * sets new quotas. *ret_next_us: when the next turn is due. Returns 0, or MANAGER_RESTARTED with a sentence in reterr.
- * After an error the same call tries again what it did not get done.
+ * sets new quotas. *ret_next_us: when the next turn is due, set with every outcome but an error. Returns 0, or with a sentence
+ * in reterr:
+ *   MANAGER_RESTARTED  kdamonds were started again;
+ *   MANAGER_NODES, MANAGER_GROUPS  the plan does not fit the machine any more, because a node has lost its memory, or because
+ *                      control groups below an excluded one came or went: call manager_replan().
+ * After an error the same call tries again what it did not get done. -ESTALE: DAMON is another program's by now; nothing of it
+ * was touched.
  */
 #define MANAGER_RESTARTED 1
+#define MANAGER_NODES 2
+#define MANAGER_GROUPS 3
 int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr);
 
 /*
@@ -59,6 +62,15 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
 int manager_reload(struct manager *m, struct config *config, struct diag *reterr);
 
 /*
+ * The same for the machine as it is now, under the configuration in force and without the nodes in `leaving`. Kdamonds whose
+ * plan stays are not touched. Returns MANAGER_CHANGED when the plan is another one, else 0. There is no way back to a plan
+ * of a machine that is gone: after an error the kdamonds that could not be brought to the new plan are off, and the
+ * same call, or the next turn, tries again.
+ */
+#define MANAGER_CHANGED 1
+int manager_replan(struct manager *m, const struct idset *leaving, struct diag *reterr);
+
+/*
  * Everything off, every remembered value put back. Goes on after an error and returns the first; CLAIM_FOREIGN when the
  * kdamonds were another program's by now, and were left alone. Safe on a half-started manager, and again after an error.
  */
@@ -69,5 +81,5 @@ void manager_done(struct manager *m);
 
 /* True when there is nothing to manage on this machine. */
 static inline bool manager_is_idle(const struct manager *m) {
-        return !m->plan || m->plan->n_kdamonds == 0;
+        return !m->books.plan || m->books.plan->n_kdamonds == 0;
 }

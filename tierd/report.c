@@ -39,26 +39,26 @@ void report_started(const struct log *log, const struct manager *m) {
 
         report_tiers(log, m->topology);
         /* What only serves another scheme is no news to people. */
-        for (size_t i = 0; i < m->n_schemes; i++)
-                if (m->schemes[i].scheme->direction != AGE) {
-                        report_scheme(log, m->schemes[i].scheme);
+        for (size_t i = 0; i < m->books.n_schemes; i++)
+                if (m->books.schemes[i].scheme->direction != AGE) {
+                        report_scheme(log, m->books.schemes[i].scheme);
                         n++;
                 }
-        for (size_t i = 0; i < m->plan->n_notes; i++)
-                log_write(log, LOG_NOTICE, "%s", m->plan->notes[i].text);
+        for (size_t i = 0; i < m->books.plan->n_notes; i++)
+                log_write(log, LOG_NOTICE, "%s", m->books.plan->notes[i].text);
         if (m->stopped_modules[0])
                 log_write(log, LOG_NOTICE, "stopped %s, which held DAMON; put back at the end", m->stopped_modules);
         if (manager_is_idle(m))
                 log_write(log, LOG_NOTICE, "nothing to manage on this machine");
         else
-                log_write(log, LOG_INFO, "managing %zu nodes by %zu schemes, tuner %s, on Linux %s", m->plan->n_kdamonds,
-                          n, tuner_kind_to_string(m->plan->tuner), m->capability.release);
+                log_write(log, LOG_INFO, "managing %zu nodes by %zu schemes, tuner %s, on Linux %s", m->books.plan->n_kdamonds,
+                          n, tuner_kind_to_string(m->books.plan->tuner), m->capability.release);
 }
 
 /* Where the metric of a scheme's goal stands, in words. */
 static const char *goal_current(const struct manager *m, const struct scheme *s, char buf[static FORMAT_MAX]) {
-        for (size_t i = 0; i < m->n_nodes; i++) {
-                const struct node_report *n = m->nodes + i;
+        for (size_t i = 0; i < m->books.n_nodes; i++) {
+                const struct node_report *n = m->books.nodes + i;
                 uint32_t free_bp;
 
                 if (n->nid != s->goal_nid || n->total_bytes == 0)
@@ -70,12 +70,12 @@ static const char *goal_current(const struct manager *m, const struct scheme *s,
 }
 
 int reports_renew(struct reports *r, const struct manager *m) {
-        struct report_memory *schemes = calloc(m->n_schemes + 1, sizeof(*schemes));
+        struct report_memory *schemes = calloc(m->books.n_schemes + 1, sizeof(*schemes));
 
         if (!schemes)
                 return -ENOMEM;
-        for (size_t i = 0; i < m->n_schemes; i++) {
-                const struct scheme *s = m->schemes[i].scheme;
+        for (size_t i = 0; i < m->books.n_schemes; i++) {
+                const struct scheme *s = m->books.schemes[i].scheme;
 
                 schemes[i] = (struct report_memory) {
                         .direction = s->direction, .source_nid = s->source_nid, .target_nid = s->target_nid,
@@ -90,7 +90,7 @@ int reports_renew(struct reports *r, const struct manager *m) {
         }
         free(r->schemes);
         r->schemes = schemes;
-        r->n_schemes = m->n_schemes;
+        r->n_schemes = m->books.n_schemes;
         return 0;
 }
 
@@ -109,17 +109,16 @@ static void report_movement(const struct log *log, const struct manager *m, cons
 
         log_write(log, LOG_INFO, "%s %d -> %d: node %d %s %s (goal %s), quota %s/s%s%s%s, moved %s",
                   direction_to_string(s->direction), s->source_nid, s->target_nid, s->goal_nid,
-                  s->goal_metric == GOAL_NODE_MEM_FREE_BP ? "free" : "used",
-                  goal_current(m, s, current),
+                  s->goal_metric == GOAL_NODE_MEM_FREE_BP ? "free" : "used", goal_current(m, s, current),
                   format_percent(s->goal_bp, goal, sizeof(goal)), format_size(rate, quota, sizeof(quota)),
-                  m->tuner ? " (" : "", m->tuner ? tuner_reason_to_string(r->reason) : "", m->tuner ? ")" : "",
-                  format_size(moved, size, sizeof(size)));
+                  m->books.tuner ? " (" : "", m->books.tuner ? tuner_reason_to_string(r->reason) : "",
+                  m->books.tuner ? ")" : "", format_size(moved, size, sizeof(size)));
 }
 
 void report_schemes(const struct log *log, const struct manager *m, struct reports *reports) {
         reports->down_bytes = reports->up_bytes = 0;
-        for (size_t i = 0; i < m->n_schemes; i++) {
-                const struct scheme_report *r = m->schemes + i;
+        for (size_t i = 0; i < m->books.n_schemes; i++) {
+                const struct scheme_report *r = m->books.schemes + i;
                 struct report_memory *before = reports->schemes + i;
                 /* A count that went back belongs to a kdamond that was started anew. */
                 uint64_t applied = r->stats.sz_applied,
@@ -137,8 +136,8 @@ void report_schemes(const struct log *log, const struct manager *m, struct repor
 }
 
 void report_full_targets(const struct log *log, const struct manager *m, struct reports *reports) {
-        for (size_t i = 0; i < m->n_schemes; i++) {
-                const struct scheme_report *r = m->schemes + i;
+        for (size_t i = 0; i < m->books.n_schemes; i++) {
+                const struct scheme_report *r = m->books.schemes + i;
                 bool now = r->scheme->direction == DEMOTE && r->reason == TUNER_NO_ROOM;
 
                 if (now == reports->schemes[i].full)

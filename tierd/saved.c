@@ -4,11 +4,12 @@
 #include "base/parse.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define RECORD "state"
-#define RECORD_PATH RUN_DIRECTORY "/" RECORD
 #define RECORD_MAX 65536
 #define BOOT_ID "proc/sys/kernel/random/boot_id"
 
@@ -22,6 +23,7 @@ struct value {
 
 struct saved {
         int root, run;                  /* borrowed */
+        char name[32];                  /* of the record, below run */
         char boot_id[64];
         size_t n_slots;
         uint64_t identity;
@@ -149,7 +151,21 @@ static int saved_parse(struct saved *s, char *text) {
         return -EBADMSG;
 }
 
-int saved_open(int root, int run, struct saved **ret, struct diag *reterr) {
+/* What another user has written, or could have, is not believed: tierd would write it to the kernel. */
+static int check_owner(int run, const char *name, struct diag *reterr) {
+        struct stat st;
+
+        if (fstatat(run, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : diag_set(reterr, -errno, RUN_DIRECTORY "/%s: cannot look at it: %s", name,
+                                                      strerror(errno));
+        if (S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 0022) == 0)
+                return 0;
+        return diag_set(reterr, -EBADMSG,
+                        RUN_DIRECTORY "/%s: this record of what tierd changed is not a file that only tierd's user can write, "
+                        "so it is not trusted; look at it, write back the values that it names, and remove it", name);
+}
+
+int saved_open(int root, int run, const char *name, struct saved **ret, struct diag *reterr) {
         _cleanup_saved_ struct saved *s = NULL;
         _cleanup_free_ char *text = NULL;
         size_t len;
@@ -160,19 +176,24 @@ int saved_open(int root, int run, struct saved **ret, struct diag *reterr) {
                 return diag_set(reterr, -ENOMEM, "out of memory");
         s->root = root;
         s->run = run;
+        (void) snprintf(s->name, sizeof(s->name), "%s", name);
         r = file_read_line(root, BOOT_ID, s->boot_id, sizeof(s->boot_id));
         if (r < 0)
                 return diag_set(reterr, r, "/" BOOT_ID ": cannot read: %s", strerror(-r));
 
-        r = file_read_alloc(run, RECORD, RECORD_MAX, &text, &len);
+        r = check_owner(run, name, reterr);
+        if (r < 0)
+                return r;
+        r = file_read_alloc(run, name, RECORD_MAX, &text, &len);
         if (r < 0 && r != -ENOENT)
-                return diag_set(reterr, r, RECORD_PATH ": cannot read the record of what tierd changed: %s", strerror(-r));
+                return diag_set(reterr, r, RUN_DIRECTORY "/%s: cannot read the record of what tierd changed: %s", name,
+                                strerror(-r));
         if (r == 0) {
                 r = strlen(text) == len ? saved_parse(s, text) : -EBADMSG;
                 if (r < 0)
                         return diag_set(reterr, r,
-                                        RECORD_PATH ": this record of what tierd changed is damaged; look at it, write back "
-                                        "the values that it names, and remove it");
+                                        RUN_DIRECTORY "/%s: this record of what tierd changed is damaged; look at it, write "
+                                        "back the values that it names, and remove it", name);
         }
         *ret = TAKE_PTR(s);
         return 0;
@@ -185,8 +206,8 @@ static int saved_write(const struct saved *s, struct diag *reterr) {
         int r;
 
         if (saved_is_empty(s)) {
-                if (unlinkat(s->run, RECORD, 0) < 0 && errno != ENOENT)
-                        return diag_set(reterr, -errno, RECORD_PATH ": cannot remove: %s", strerror(errno));
+                if (unlinkat(s->run, s->name, 0) < 0 && errno != ENOENT)
+                        return diag_set(reterr, -errno, RUN_DIRECTORY "/%s: cannot remove: %s", s->name, strerror(errno));
                 return 0;
         }
 
@@ -202,11 +223,11 @@ static int saved_write(const struct saved *s, struct diag *reterr) {
         r = ferror(f) ? -ENOMEM : 0;
         if (fclose(f) != 0 || r < 0)
                 return diag_set(reterr, -ENOMEM, "out of memory");
-        r = file_replace(s->run, RECORD, text, len);
+        r = file_replace(s->run, s->name, text, len);
         if (r < 0)
                 return diag_set(reterr, r,
-                                RECORD_PATH ": cannot write the record of what tierd changes: %s; nothing is changed that "
-                                "is not recorded", strerror(-r));
+                                RUN_DIRECTORY "/%s: cannot write the record of what tierd changes: %s; nothing is changed "
+                                "that is not recorded", s->name, strerror(-r));
         return 0;
 }
 
@@ -272,6 +293,15 @@ int saved_put_back(struct saved *s, const char *path, struct diag *reterr) {
                 return 0;
         r = saved_put_back_at(s, i, reterr);
         return r < 0 ? r : saved_write(s, reterr);
+}
+
+int saved_forget(struct saved *s, const char *path, struct diag *reterr) {
+        size_t i = saved_find(s, path);
+
+        if (i == s->n_values)
+                return 0;
+        saved_remove(s, i);
+        return saved_write(s, reterr);
 }
 
 int saved_restore(struct saved *s, struct diag *reterr) {

@@ -17,12 +17,16 @@
 
 struct saved;
 
+/* The record of tierd itself, and that of the privileged steps beside it (tierd/privileged.h). */
+#define SAVED_STATE "state"
+#define SAVED_PRIVILEGED "privileged"
+
 /*
- * Opens the record below `run` (the runtime directory's fd), empty or as an earlier tierd of this boot left it
+ * Opens the record of that name below `run` (the runtime directory's fd), empty or as an earlier tierd of this boot left it
  * (saved_is_empty() tells). `root` is where the values live. An unreadable, cut or foreign record is an error, never trusted:
  * -EBADMSG with the path in reterr.
  */
-int saved_open(int root, int run, struct saved **ret, struct diag *reterr);
+int saved_open(int root, int run, const char *name, struct saved **ret, struct diag *reterr);
 struct saved *saved_free(struct saved *s);
 DEFINE_CLEANUP(struct saved, saved_free)
 #define _cleanup_saved_ _cleanup_(saved_freep)
@@ -46,6 +50,9 @@ int saved_change(struct saved *s, const char *path, const char *value, struct di
 
 /* Puts one value back, if it is remembered, and forgets it. */
 int saved_put_back(struct saved *s, const char *path, struct diag *reterr);
+
+/* Forgets a value without writing it: for a change that was not permitted, so never made. */
+int saved_forget(struct saved *s, const char *path, struct diag *reterr);
 
 /*
  * Puts every value back, the last change first. Goes on after an error and returns the first; what could not be put back

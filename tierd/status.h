@@ -51,6 +51,7 @@ struct status_node {
         int nid, tier;                          /* tier -1: in none */
         enum node_kind kind;
         uint64_t total_bytes, free_bytes;       /* its meminfo */
+        bool has_free;                          /* free_bytes is known: a node that no scheme touches is not measured */
         struct idset upper, lower;              /* neighbours */
         bool has_kdamond;                       /* the rest is of its kdamond */
         int pid;                                /* the kernel thread's; 0: not known */

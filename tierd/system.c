@@ -69,14 +69,33 @@ static int set(struct saved *saved, const char *path, const char *value, struct 
         return 0;
 }
 
-int system_set_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *reterr) {
-        static const char *const demotion[] = { [SETTING_KEEP] = NULL, [SETTING_ON] = "true", [SETTING_OFF] = "false" };
+int system_set_numa_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *reterr) {
         bool off = c->numa_balancing == BALANCING_OFF ||
                    (c->numa_balancing == BALANCING_AUTO && topology_count_cpu_nodes(t) <= 1);
+
+        return set(saved, NUMA_BALANCING, off ? "0" : NULL, reterr);
+}
+
+/* No privilege, or a mount that the unit's sandbox made read-only. */
+static bool is_denied(int error) {
+        return error == -EPERM || error == -EACCES || error == -EROFS;
+}
+
+int system_set_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *ret_advice,
+                         struct diag *reterr) {
+        static const char *const demotion[] = { [SETTING_KEEP] = NULL, [SETTING_ON] = "true", [SETTING_OFF] = "false" };
+        struct diag d = {};
         int r;
 
-        r = set(saved, NUMA_BALANCING, off ? "0" : NULL, reterr);
-        if (r < 0)
-                return r;
+        r = system_set_numa_balancing(t, c, saved, &d);
+        if (is_denied(r)) {
+                r = saved_forget(saved, NUMA_BALANCING, reterr);
+                if (r < 0)
+                        return r;
+                (void) diag_set(ret_advice, d.error,
+                                "%s; going on with it as it is. Setting it takes a privilege that this process does not have: "
+                                "tierd.service does it when it is started or reloaded by systemctl", d.text);
+        } else if (r < 0)
+                return diag_set(reterr, r, "%s", d.text);
         return set(saved, RECLAIM_DEMOTION, demotion[c->reclaim_demotion], reterr);
 }

@@ -23,5 +23,13 @@ int system_stop_modules(int root, struct saved *saved, char ret_stopped[static M
 /*
  * kernel.numa_balancing and reclaim demotion. A kernel without the setting needs nothing done. What is to be kept is put
  * back, if an earlier configuration changed it.
+ *
+ * kernel.numa_balancing wants CAP_SYS_ADMIN, which tierd's unit does not give it: its privileged steps set it
+ * (tierd/privileged.h). Where this process may not, and it is not as wanted, that is no failure but goes to `ret_advice`, with
+ * the negative errno and a sentence.
  */
-int system_set_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *reterr);
+int system_set_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *ret_advice,
+                         struct diag *reterr);
+
+/* kernel.numa_balancing alone; that this process may not set it is a failure here. */
+int system_set_numa_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *reterr);

@@ -9,6 +9,7 @@
 #include "damon/ops.h"
 #include "tests/support/tiered.h"
 #include "tierd/daemon.h"
+#include "tierd/restore.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -264,7 +265,7 @@ static void test_second_and_killed(void **state) {
         begin(&f);
         told(&f, "READY=1");
         first = f.pid;
-        assert_int_equal(daemon_restore(&options, &d), -EBUSY);
+        assert_int_equal(restore_run(&options, &d), -EBUSY);
         assert_non_null(strstr(d.text, "another tierd is running"));
         begin(&f);
         ended(&f, 1);
@@ -293,10 +294,10 @@ static void test_second_and_killed(void **state) {
         /* Killed, and --restore does. */
         assert_int_equal(kill(f.pid, SIGKILL), 0);
         assert_int_equal(waitpid(f.pid, &status, 0), f.pid);
-        assert_int_equal(daemon_restore(&options, &d), 0);
+        assert_int_equal(restore_run(&options, &d), 0);
         assert_string_equal(memory.text, "5 put back what an earlier tierd had changed\n");
         as_found(&f);
-        assert_int_equal(daemon_restore(&options, &d), 0);
+        assert_int_equal(restore_run(&options, &d), 0);
         as_found(&f);
 }
 

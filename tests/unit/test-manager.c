@@ -35,7 +35,7 @@ static struct fixture fixture_new(enum scratch_kernel kernel) {
         APPLY_PATIENCE = (struct apply_patience){ .tries = 3, .pause_us = 0 };
         f.s = tiered_new(kernel, &f.run);
         f.before = scratch_snapshot(f.s);
-        if (saved_open(f.s->root, f.run, &f.saved, &d) < 0)
+        if (saved_open(f.s->root, f.run, SAVED_STATE, &f.saved, &d) < 0)
                 fail_msg("%s", d.text);
         return f;
 }
@@ -102,13 +102,13 @@ static const char *quota(struct fixture *f, int slot, int scheme) {
 static void assert_books(struct fixture *f) {
         size_t n = 0;
 
-        for (size_t i = 0; i < f->m.plan->n_kdamonds; i++) {
-                const struct kdamond_plan *k = &f->m.plan->kdamonds[i];
+        for (size_t i = 0; i < f->m.books.plan->n_kdamonds; i++) {
+                const struct kdamond_plan *k = &f->m.books.plan->kdamonds[i];
 
                 for (size_t j = 0; j < k->n_schemes; j++, n++) {
                         char bytes[32];
 
-                        (void) snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long) f->m.quotas[n].bytes);
+                        (void) snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long) f->m.books.quotas[n].bytes);
                         assert_string_equal(quota(f, k->nid, (int) j), bytes);
                 }
         }
@@ -126,8 +126,8 @@ static void test_start_turn_stop(void **state) {
                 assert_string_equal(f.m.stopped_modules, KERNELS[i] == SCRATCH_6_12 ? "" : "damon_stat");
                 for (uint64_t t = 1; t < 5; t++)
                         turn(&f, t, 0);
-                assert_int_equal(f.m.n_nodes, 3);
-                assert_int_equal(f.m.nodes[2].total_bytes, UINT64_C(512) << 20);
+                assert_int_equal(f.m.books.n_nodes, 3);
+                assert_int_equal(f.m.books.nodes[2].total_bytes, UINT64_C(512) << 20);
                 assert_int_equal(f.s->starts, 3);
                 stopped(&f, "stop");
                 /* And once more, on the same record. */
@@ -255,7 +255,7 @@ static void test_undo_that_fails(void **state) {
                 manager_done(&f.m);
 
                 scratch_reset_faults(f.s);
-                assert_int_equal(saved_open(f.s->root, f.run, &f.saved, &d), 0);
+                assert_int_equal(saved_open(f.s->root, f.run, SAVED_STATE, &f.saved, &d), 0);
                 assert_false(saved_is_empty(f.saved));
                 assert_int_equal(claim_release(f.s->root, f.saved, &d), 0);
                 assert_int_equal(saved_restore(f.saved, &d), 0);
@@ -290,8 +290,8 @@ static void test_killed_anywhere(void **state) {
 
                                 scratch_reset_faults(f.s);
                                 f.s->exit_at = i;
-                                if (saved_open(f.s->root, f.run, &f.saved, NULL) == 0 && start(&f, "", NULL) == 0 &&
-                                    manager_turn(&f.m, 1000000, &next, NULL) == 0)
+                                if (saved_open(f.s->root, f.run, SAVED_STATE, &f.saved, NULL) == 0 &&
+                                    start(&f, "", NULL) == 0 && manager_turn(&f.m, 1000000, &next, NULL) == 0)
                                         (void) manager_stop(&f.m, NULL);
                                 _exit(1);
                         }
@@ -301,7 +301,7 @@ static void test_killed_anywhere(void **state) {
                         assert_int_equal(status, 0);
 
                         (void) snprintf(where, sizeof(where), "killed at write %zu", i);
-                        assert_int_equal(saved_open(f.s->root, f.run, &f.saved, &d), 0);
+                        assert_int_equal(saved_open(f.s->root, f.run, SAVED_STATE, &f.saved, &d), 0);
                         if (claim_release(f.s->root, f.saved, &d) != 0)
                                 fail_msg("%s: %s", where, d.text);
                         assert_int_equal(saved_restore(f.saved, &d), 0);
@@ -374,8 +374,8 @@ static void set_stat(struct fixture *f, int slot, size_t scheme, const char *nam
 
 /* Free memory is at 0, and what is tried is moved, so the tuner demotes as soon as it has seen enough. */
 static void count_on(struct fixture *f, uint64_t passes) {
-        for (size_t i = 0; i < f->m.plan->n_kdamonds; i++) {
-                const struct kdamond_plan *k = &f->m.plan->kdamonds[i];
+        for (size_t i = 0; i < f->m.books.plan->n_kdamonds; i++) {
+                const struct kdamond_plan *k = &f->m.books.plan->kdamonds[i];
 
                 for (size_t j = 0; j < k->n_schemes; j++) {
                         set_stat(f, k->nid, j, "sz_tried", passes << 20);
@@ -393,8 +393,8 @@ static uint64_t until_quota(struct fixture *f, uint64_t now) {
                 count_on(f, now * 10);
                 turn(f, now, 0);
                 assert_books(f);
-                for (size_t n = 0; n < f->m.n_schemes; n++)
-                        if (f->m.quotas[n].bytes > 1)
+                for (size_t n = 0; n < f->m.books.n_schemes; n++)
+                        if (f->m.books.quotas[n].bytes > 1)
                                 return now + 1;
         }
         fail_msg("no quota was ever set");
@@ -404,8 +404,8 @@ static uint64_t until_quota(struct fixture *f, uint64_t now) {
 static size_t n_unknown(const struct fixture *f) {
         size_t n = 0;
 
-        for (size_t i = 0; i < f->m.n_schemes; i++)
-                n += f->m.quotas[i].bytes == 0;
+        for (size_t i = 0; i < f->m.books.n_schemes; i++)
+                n += f->m.books.quotas[i].bytes == 0;
         return n;
 }
 
@@ -474,7 +474,7 @@ static void test_reload(void **state) {
                 /* The same shape: commits, and what was learnt is kept. */
                 reloaded(&f, "demote: {goal: {free: 10%}}\n");
                 assert_int_equal(f.s->starts, starts);
-                assert_int_equal(f.m.plan->kdamonds[0].schemes[0].goal_bp, 1000);
+                assert_int_equal(f.m.books.plan->kdamonds[0].schemes[0].goal_bp, 1000);
                 turn(&f, 1, 0);
 
                 /* Fewer schemes: that kdamond is another one. The last node has none left. */
@@ -502,14 +502,14 @@ static void test_reload(void **state) {
                 /* Other tuners. */
                 if (f.m.capability.node_goals) {
                         reloaded(&f, KERNEL_TUNER);
-                        assert_null(f.m.tuner);
+                        assert_null(f.m.books.tuner);
                         turn(&f, 5, 0);
                         reloaded(&f, DIRECT);
-                        assert_non_null(f.m.tuner);
+                        assert_non_null(f.m.books.tuner);
                         turn(&f, 6, 0);
                 } else {
                         assert_int_equal(reload(&f, KERNEL_TUNER, &d), -EINVAL);
-                        assert_int_equal(f.m.plan->tuner, TUNER_DIRECT);
+                        assert_int_equal(f.m.books.plan->tuner, TUNER_DIRECT);
                 }
 
                 /* A configuration that cannot be: nothing changes. */
@@ -533,7 +533,7 @@ static void reload_fails(enum scratch_kernel kernel, const char *from, const cha
         n = f.s->writes;
         reloaded(&f, from);
         for (size_t i = 0; i < n; i += i < 8 ? 1 : 17) {
-                const struct plan *plan = f.m.plan;
+                const struct plan *plan = f.m.books.plan;
                 unsigned before = running(&f);
                 struct diag d = {};
 
@@ -546,7 +546,7 @@ static void reload_fails(enum scratch_kernel kernel, const char *from, const cha
                 assert_non_null(strstr(d.text, "cannot "));
                 assert_int_equal(d.error, -EIO);
                 /* Where also giving back failed once, a hold is taken anew, and the plan made anew. */
-                assert_true(f.m.plan == plan || manager_is_idle(&f.m) == (before == 0));
+                assert_true(f.m.books.plan == plan || manager_is_idle(&f.m) == (before == 0));
                 assert_int_equal(running(&f), before);
                 scratch_reset_faults(f.s);
                 assert_books(&f);
@@ -558,7 +558,7 @@ static void reload_fails(enum scratch_kernel kernel, const char *from, const cha
 static void test_reload_that_fails(void **state) {
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
-                reload_fails(KERNELS[i], "", "demote: {goal: {free: 10%}}\n");
+                reload_fails(KERNELS[i], "", "demote: {min_age: 5s}\n");
                 reload_fails(KERNELS[i], "", "nodes: {1: {demote: {enabled: false}}}\n");
                 reload_fails(KERNELS[i], ONE_TIER, "");
                 if (KERNELS[i] != SCRATCH_6_12)
@@ -577,7 +577,7 @@ static void test_reload_lost(void **state) {
         f.s->fault_at = 20;
         f.s->fault_error = -EIO;
         f.s->fault_times = 100000;
-        assert_int_equal(reload(&f, "demote: {goal: {free: 10%}}\n", &d), MANAGER_LOST);
+        assert_int_equal(reload(&f, "demote: {min_age: 5s}\n", &d), MANAGER_LOST);
         assert_int_equal(d.error, -EIO);
         assert_non_null(strstr(d.text, "Nor could the configuration before"));
         scratch_reset_faults(f.s);
@@ -594,9 +594,9 @@ static void test_reload_commit_kills(void **state) {
                 started(&f, "");
                 f.s->commit_kills = true;
                 if (f.m.capability.silent_commit)
-                        reloaded(&f, "demote: {goal: {free: 10%}}\n");
+                        reloaded(&f, "demote: {min_age: 5s}\n");
                 else
-                        assert_int_equal(reload(&f, "demote: {goal: {free: 10%}}\n", &d), -EINVAL);
+                        assert_int_equal(reload(&f, "demote: {min_age: 5s}\n", &d), -EINVAL);
                 assert_int_equal(running(&f), 3);
                 turn(&f, 1, 0);
                 stopped(&f, "stop");

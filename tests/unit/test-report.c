@@ -29,13 +29,13 @@ struct desk {
 static void set_plan(struct desk *k, struct plan *p) {
         size_t n = 0;
 
-        k->m.plan = p;
+        k->m.books.plan = p;
         memset(k->schemes, 0, sizeof(k->schemes));
         for (size_t i = 0; i < p->n_kdamonds; i++)
                 for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++)
                         k->schemes[n++] = (struct scheme_report) { .scheme = &p->kdamonds[i].schemes[j] };
-        k->m.schemes = k->schemes;
-        k->m.n_schemes = n;
+        k->m.books.schemes = k->schemes;
+        k->m.books.n_schemes = n;
 }
 
 static struct desk *desk_new(enum tuner_kind tuner) {
@@ -52,18 +52,18 @@ static struct desk *desk_new(enum tuner_kind tuner) {
                 .rank_source = RANK_MEMORY_TIERING, .nodes = k->topology_nodes, .n_nodes = 4, .n_tiers = 3,
         };
         k->m.topology = &k->topology;
-        k->m.nodes = k->nodes;
-        k->m.n_nodes = 3;
+        k->m.books.nodes = k->nodes;
+        k->m.books.n_nodes = 3;
         (void) snprintf(k->m.capability.release, sizeof(k->m.capability.release), "7.2.13");
         set_plan(k, plan_three_tiers(tuner));
         if (tuner == TUNER_DIRECT)
-                assert_int_equal(tuner_new(k->m.plan, &k->m.tuner), 0);
+                assert_int_equal(tuner_new(k->m.books.plan, &k->m.books.tuner), 0);
         return k;
 }
 
 static void desk_done(struct desk **k) {
         reports_done(&(*k)->reports);
-        (*k)->m.tuner = tuner_free((*k)->m.tuner);
+        (*k)->m.books.tuner = tuner_free((*k)->m.books.tuner);
         free(*k);
 }
 
@@ -79,8 +79,8 @@ static void test_started(void **state) {
 
         (void) state;
         (void) snprintf(k->m.stopped_modules, sizeof(k->m.stopped_modules), "damon_stat");
-        k->m.plan->notes = notes;
-        k->m.plan->n_notes = 1;
+        k->m.books.plan->notes = notes;
+        k->m.books.plan->n_notes = 1;
         report_started(&k->memory.log, &k->m);
         assert_log(k, "6 tier 0: nodes 0-1, 4 GiB (ranked by memory_tiering)\n"
                       "6 tier 1: node 2, 2 GiB (ranked by memory_tiering)\n"
@@ -93,9 +93,9 @@ static void test_started(void **state) {
                       "5 stopped damon_stat, which held DAMON; put back at the end\n"
                       "6 managing 3 nodes by 4 schemes, tuner direct, on Linux 7.2.13\n");
 
-        k->m.plan->n_kdamonds = 0;
-        k->m.n_schemes = 0;
-        k->m.plan->n_notes = 0;
+        k->m.books.plan->n_kdamonds = 0;
+        k->m.books.n_schemes = 0;
+        k->m.books.plan->n_notes = 0;
         k->m.stopped_modules[0] = '\0';
         k->topology.n_tiers = 1;
         report_started(&k->memory.log, &k->m);
@@ -138,7 +138,7 @@ static void test_kernel_tuner(void **state) {
 
         (void) state;
         assert_int_equal(reports_renew(&k->reports, &k->m), 0);
-        k->m.n_schemes = 1;
+        k->m.books.n_schemes = 1;
         k->schemes[0].quota_bytes = MIB;
         k->schemes[0].quota_window_us = 1000000;
         /* Not measured yet. */

@@ -30,7 +30,7 @@ static struct fixture fixture_new(void) {
 
         APPLY_PATIENCE = (struct apply_patience){ .tries = 2, .pause_us = 0 };
         f.s = tiered_new(SCRATCH_7_2, &f.run);
-        assert_int_equal(saved_open(f.s->root, f.run, &f.saved, NULL), 0);
+        assert_int_equal(saved_open(f.s->root, f.run, SAVED_STATE, &f.saved, NULL), 0);
         return f;
 }
 
@@ -47,7 +47,7 @@ static void reopen(struct fixture *f) {
         struct diag d = {};
 
         f->saved = saved_free(f->saved);
-        if (saved_open(f->s->root, f->run, &f->saved, &d) < 0)
+        if (saved_open(f->s->root, f->run, SAVED_STATE, &f->saved, &d) < 0)
                 fail_msg("%s", d.text);
 }
 
@@ -209,7 +209,7 @@ static void test_damaged_records(void **state) {
                 struct diag d = {};
 
                 put_record(&f, bad[i], strlen(bad[i]));
-                if (saved_open(f.s->root, f.run, &saved, &d) != -EBADMSG)
+                if (saved_open(f.s->root, f.run, SAVED_STATE, &saved, &d) != -EBADMSG)
                         fail_msg("taken for a record: \"%s\"", bad[i]);
                 assert_null(saved);
                 assert_non_null(strstr(d.text, "/run/tierd/state: this record"));
@@ -218,7 +218,7 @@ static void test_damaged_records(void **state) {
         static const char nul[] = "tierd 2 boot " BOOT "\nend\n\0\nend\n";
 
         put_record(&f, nul, sizeof(nul) - 1);
-        assert_int_equal(saved_open(f.s->root, f.run, &saved, NULL), -EBADMSG);
+        assert_int_equal(saved_open(f.s->root, f.run, SAVED_STATE, &saved, NULL), -EBADMSG);
 }
 
 static void test_good_records(void **state) {

@@ -25,7 +25,7 @@ static struct fixture fixture_new(void) {
         struct fixture f = {};
 
         f.s = tiered_new(SCRATCH_7_2, &f.run);
-        assert_int_equal(saved_open(f.s->root, f.run, &f.saved, NULL), 0);
+        assert_int_equal(saved_open(f.s->root, f.run, SAVED_STATE, &f.saved, NULL), 0);
         return f;
 }
 
@@ -102,7 +102,7 @@ static void test_balancing(void **state) {
         _cleanup_fixture_ struct fixture f = fixture_new();
         struct node nodes[2] = {};
         struct topology t = { .nodes = nodes, .n_nodes = 2 };
-        struct diag d = {};
+        struct diag d = {}, advice = {};
 
         (void) state;
         idset_add(&nodes[0].cpus, 0);
@@ -113,7 +113,7 @@ static void test_balancing(void **state) {
                 nodes[1].cpus = (struct idset) {};
                 if (cases[i].cpu_nodes > 1)
                         idset_add(&nodes[1].cpus, 1);
-                assert_int_equal(system_set_balancing(&t, c, f.saved, &d), 0);
+                assert_int_equal(system_set_balancing(&t, c, f.saved, &advice, &d), 0);
                 assert_string_equal(scratch_get(f.s, BALANCING), cases[i].balancing);
                 assert_string_equal(scratch_get(f.s, DEMOTION), cases[i].demotion);
         }
@@ -126,7 +126,7 @@ static void test_balancing(void **state) {
         {
                 _cleanup_config_ struct config *c = config_of("system: {numa_balancing: off, reclaim_demotion: on}\n");
 
-                assert_int_equal(system_set_balancing(&t, c, f.saved, &d), 0);
+                assert_int_equal(system_set_balancing(&t, c, f.saved, &advice, &d), 0);
         }
         assert_int_equal(d.error, 0);
         assert_true(saved_is_empty(f.saved));

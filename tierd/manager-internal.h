@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "tierd/manager.h"
+
+/* Shared by manager.c, manager-turn.c and manager-change.c only. */
+
+/* A plan with its books, and what it was made from. */
+struct state {
+        struct config *config;          /* NULL: the manager's stays */
+        struct topology *topology;
+        struct cgroup_list *cgroups;
+        struct idset leaving;
+        struct books books;
+};
+void state_done(struct state *s);
+#define _cleanup_state_ _cleanup_(state_done)
+
+/* The state of the machine as it is now, under `config`. s->config is not touched; s->leaving is an input. */
+int state_read(int root, const struct config *config, const struct capability *capability, struct state *s,
+               struct diag *reterr);
+
+/* Swaps what the manager has with s; its configuration only when s has one. */
+void manager_swap_state(struct manager *m, struct state *s);
+
+/* Everything from the claim to the running kdamonds, once a plan says that there is something to manage. */
+int manager_take_hold(struct manager *m, struct diag *reterr);
+
+/* kernel.numa_balancing and reclaim demotion; what only a privileged process may set becomes m->advice. */
+int manager_set_balancing(struct manager *m, struct diag *reterr);
+
+/* Of kdamond i: its quotas in the books, and what they are when it starts. */
+struct quota_value *manager_quotas(const struct manager *m, size_t i);
+void manager_reset_quotas(struct manager *m, size_t i);
+
+/* The groups that the configuration's excludes stand for now; NULL when it names none. */
+int manager_expand_groups(int root, const struct config *config, struct cgroup_list **ret, struct diag *reterr);
