@@ -28,7 +28,7 @@ B := build
 SANITIZE_FLAGS :=
 endif
 
-PACKAGES := hwloc libcxl numa yaml-0.1 libsystemd json-c
+PACKAGES := hwloc libcxl numa yaml-0.1 libsystemd libudev json-c
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wundef -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ifneq ($(CI)$(WERROR),)
 WARNINGS += -Werror
@@ -99,7 +99,7 @@ FORCE:
 
 # What builds it, what proves it, and what runs the guests. Kernels and a newer QEMU come later, by tests/vm/fetch, from Debian's
 # archive as well, and are unpacked below build/.
-BUILD_PACKAGES := gcc make pkg-config libc6-dev libhwloc-dev libcxl-dev libnuma-dev libyaml-dev libsystemd-dev libjson-c-dev
+BUILD_PACKAGES := gcc make pkg-config libc6-dev libhwloc-dev libcxl-dev libnuma-dev libyaml-dev libsystemd-dev libudev-dev libjson-c-dev
 CHECK_PACKAGES := libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev valgrind mandoc man-db shellcheck git
 GUEST_PACKAGES := cpio zstd xz-utils gzip util-linux procps
 

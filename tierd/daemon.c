@@ -1,76 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "tierd/daemon.h"
+#include "tierd/daemon-internal.h"
 #include "base/parse.h"
-#include "tierd/claim.h"
 #include "tierd/configuration.h"
-#include "tierd/manager.h"
-#include "tierd/report.h"
 #include "tierd/restore.h"
 #include "tierd/run-directory.h"
-#include "tierd/worker.h"
+#include "topology/placement.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
-#include <systemd/sd-event.h>
-#include <time.h>
 
 /* Turns that fail one after the other before tierd gives up: a busy kernel is not a broken one. */
 #define FAILED_TURNS_MAX 5
 /* Between two turns, at least: the kernel is to have its lock for others too. */
 #define PAUSE_US UINT64_C(50000)
-/* When a failed turn is tried again. */
+/* When a failed turn, or a plan that could not be made, is tried again. */
 #define RETRY_US UINT64_C(1000000)
-
-enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
-
-/*
- * The daemon alone knows the order of things. The manager belongs to the worker thread while a job is at hand (`busy`),
- * and to the loop otherwise; what the loop wants meanwhile is noted in the flags and done when the job is back.
- *
- * Where the kernel never comes back from a write, nothing in this process can help: the thread cannot be killed, and the
- * order to stop waits for it. Then systemd's TimeoutStopSec= ends tierd, and `tierd --restore` in ExecStopPost= puts back
- * what can be.
- */
-struct daemon {
-        const struct daemon_options *options;
-        const struct log *log;
-        int run, lock;
-        sd_event *event;
-        sd_event_source *turn_timer, *report_timer;
-        struct worker *worker;
-        struct manager manager;
-        struct saved *saved;
-
-        enum phase phase;
-        bool busy, stop_wanted, reload_wanted, turn_due, report_due;
-        unsigned failed_turns;
-
-        /* The job at hand and its result. */
-        void (*job_done)(struct daemon *d);
-        struct config *job_config;
-        int job_result;
-        uint64_t job_next_us;
-        struct diag job_diag;
-
-        struct reports reports;
-        int result;
-        struct diag *reterr;
-};
-
-static uint64_t now_us(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
-
-static void daemon_continue(struct daemon *d);
 
 static void arm(sd_event_source *timer, uint64_t delay_us) {
         (void) sd_event_source_set_time_relative(timer, delay_us);
@@ -80,7 +28,7 @@ static void arm(sd_event_source *timer, uint64_t delay_us) {
 static void daemon_exit(struct daemon *d, int result) {
         if (d->result == 0)
                 d->result = result;
-        d->phase = PHASE_STOPPING;
+        d->phase = PHASE_STOPPED;
         (void) sd_event_exit(d->event, 0);
 }
 
@@ -93,8 +41,66 @@ static void daemon_give_up(struct daemon *d, int error, const char *text) {
         d->stop_wanted = true;
 }
 
+/* -- the snapshot, and those who look at it -- */
+
+static enum status_state state_of(const struct daemon *d) {
+        if (d->phase >= PHASE_STOPPING)
+                return STATUS_STOPPING;
+        if (d->phase == PHASE_STARTING)
+                return STATUS_STARTING;
+        if (manager_is_idle(&d->manager))
+                return STATUS_IDLE;
+        return d->manager.paused ? STATUS_PAUSED : STATUS_MANAGING;
+}
+
+static void notify_status(const struct daemon *d) {
+        char down[FORMAT_MAX], up[FORMAT_MAX];
+        const struct status *s = d->status;
+        uint64_t moved[2] = {};
+
+        for (size_t i = 0; i < s->n_schemes; i++)
+                moved[s->schemes[i].direction == PROMOTE] += s->schemes[i].total.sz_applied;
+        if (s->state == STATUS_IDLE)
+                (void) sd_notify(0, "STATUS=Nothing to manage on this machine");
+        else
+                (void) sd_notifyf(0, "STATUS=%s %zu nodes, tuner %s; moved %s down, %s up",
+                                  s->state == STATUS_PAUSED ? "Paused:" : "Managing", d->manager.books.plan->n_kdamonds,
+                                  tuner_kind_to_string(s->tuner), format_size(moved[0], down, sizeof(down)),
+                                  format_size(moved[1], up, sizeof(up)));
+}
+
+void daemon_refresh(struct daemon *d) {
+        _cleanup_status_ struct status *fresh = NULL;
+
+        /* Without memory for a new one the old snapshot is shown on; the next turn tries again. */
+        if (status_take(&d->manager, d->status, &fresh) < 0)
+                return;
+        fresh->state = state_of(d);
+        fresh->taken_us = daemon_now_us();
+        fresh->taken_realtime_us = daemon_realtime_us();
+        if (d->config_path_in_force) {
+                char *path = strdup(d->config_path_in_force);
+
+                free(fresh->config_path);
+                fresh->config_path = path;
+        } else {
+                free(fresh->config_path);
+                fresh->config_path = NULL;
+        }
+        fresh->turns = d->turns;
+        fresh->failed_turns = d->failed_turns_total;
+        fresh->reloads = d->reloads;
+        fresh->replans = d->replans;
+        fresh->started_realtime_us = d->started_realtime_us;
+        status_free(d->status);
+        d->status = TAKE_PTR(fresh);
+        bus_announce(d->bus, false);
+}
+
+/* -- jobs -- */
+
 /* Hands the manager to the worker. */
-static void daemon_submit(struct daemon *d, worker_job job, void (*done)(struct daemon *d)) {
+void daemon_submit(struct daemon *d, worker_job job, void (*done)(struct daemon *d)) {
         d->job_done = done;
         d->job_result = 0;
         d->job_diag = (struct diag) {};
@@ -131,26 +137,9 @@ static void job_start(void *userdata) {
         d->job_result = manager_start(&d->manager, d->options->root, d->saved, TAKE_PTR(d->job_config), &d->job_diag);
 }
 
-static void notify_managing(const struct daemon *d, const char *state) {
-        char down[FORMAT_MAX], up[FORMAT_MAX];
-
-        if (manager_is_idle(&d->manager))
-                (void) sd_notifyf(0, "%sSTATUS=Nothing to manage on this machine", state);
-        else
-                (void) sd_notifyf(0, "%sSTATUS=Managing %zu nodes, tuner %s; moved of late: %s down, %s up", state,
-                                  d->manager.books.plan->n_kdamonds, tuner_kind_to_string(d->manager.books.plan->tuner),
-                                  format_size(d->reports.down_bytes, down, sizeof(down)),
-                                  format_size(d->reports.up_bytes, up, sizeof(up)));
-}
-
-/* The manager has other books now: after a start, and after a reload, well or not. */
-static void daemon_renew(struct daemon *d) {
-        int r;
-
-        r = reports_renew(&d->reports, &d->manager);
-        if (r < 0)
-                daemon_give_up(d, r, "out of memory");
-        d->turn_due = true;
+void daemon_tell_advice(struct daemon *d) {
+        if (d->manager.advice.error != 0)
+                telemetry_trouble(d->telemetry, TROUBLE_SYSTEM, LOG_WARNING, &d->manager.advice);
 }
 
 static void on_started(struct daemon *d) {
@@ -163,9 +152,13 @@ static void on_started(struct daemon *d) {
         d->phase = PHASE_RUNNING;
         if (d->stop_wanted)
                 return;
-        daemon_renew(d);
-        report_started(d->log, &d->manager);
-        notify_managing(d, "READY=1\n");
+        daemon_refresh(d);
+        telemetry_started(d->telemetry, d->status, d->manager.stopped_modules);
+        daemon_tell_advice(d);
+        d->turn_due = true;
+        (void) sd_notify(0, "READY=1");
+        notify_status(d);
+        bus_announce(d->bus, true);
         arm(d->report_timer, d->manager.config->telemetry_interval_us);
 }
 
@@ -173,35 +166,63 @@ static void on_started(struct daemon *d) {
 
 static void job_turn(void *userdata) {
         struct daemon *d = userdata;
-
-        uint64_t begun = now_us(), next, took;
+        uint64_t begun = daemon_now_us(), next, took;
 
         d->job_result = manager_turn(&d->manager, begun, &next, &d->job_diag);
         /* The next one is due by when this one began: on 6.12 the commands alone take most of a turn. */
-        took = now_us() - begun;
+        took = daemon_now_us() - begun;
         d->job_next_us = d->job_result < 0 ? RETRY_US : next > took + PAUSE_US ? next - took : PAUSE_US;
 }
 
-static void on_turn_done(struct daemon *d) {
+static void turn_failed(struct daemon *d) {
         char text[sizeof(d->job_diag.text) + 128];
 
-        if (d->job_result >= 0) {
-                if (d->job_result == MANAGER_RESTARTED)
-                        log_write(d->log, LOG_WARNING, "%s", d->job_diag.text);
-                d->failed_turns = 0;
-                report_full_targets(d->log, &d->manager, &d->reports);
-                arm(d->turn_timer, d->job_next_us);
-                return;
-        }
-        if (++d->failed_turns < FAILED_TURNS_MAX) {
-                log_write(d->log, LOG_WARNING, "turn failed, trying again (%u of %u): %s", d->failed_turns, FAILED_TURNS_MAX,
-                          d->job_diag.text);
+        d->failed_turns_total++;
+        daemon_refresh(d);
+        /* What is another program's by now is nothing to try again. */
+        if (d->job_result != -ESTALE && ++d->failed_turns < FAILED_TURNS_MAX) {
+                struct diag told;
+
+                (void) diag_set(&told, d->job_result, "turn failed, trying again (%u of %u): %s", d->failed_turns,
+                                FAILED_TURNS_MAX, d->job_diag.text);
+                telemetry_trouble(d->telemetry, TROUBLE_TURN, LOG_WARNING, &told);
                 arm(d->turn_timer, RETRY_US);
                 return;
         }
-        (void) snprintf(text, sizeof(text), "giving up after %u failed turns in a row; the last: %s", d->failed_turns,
-                        d->job_diag.text);
+        if (d->job_result == -ESTALE)
+                (void) snprintf(text, sizeof(text), "%s", d->job_diag.text);
+        else
+                (void) snprintf(text, sizeof(text), "giving up after %u failed turns in a row; the last: %s", d->failed_turns,
+                                d->job_diag.text);
         daemon_give_up(d, d->job_result, text);
+}
+
+static void on_turn_done(struct daemon *d) {
+        d->turns++;
+        if (d->job_result == -EINTR) {
+                /* The plan that is due comes next, then another turn. */
+                d->turn_due = true;
+                return;
+        }
+        if (d->job_result < 0) {
+                orders_finish_pauses(d, d->job_result, d->job_diag.text);
+                turn_failed(d);
+                return;
+        }
+        if (d->job_result == MANAGER_RESTARTED)
+                telemetry_trouble(d->telemetry, TROUBLE_KDAMOND, LOG_WARNING, &d->job_diag);
+        else if (d->job_result == MANAGER_NODES || d->job_result == MANAGER_GROUPS) {
+                d->replan_why = d->job_result == MANAGER_NODES ? "hotplug" : "cgroups";
+                d->replan_due = true;
+                /* A pause is not in force yet; the turn after the new plan brings it. */
+                d->turn_due = true;
+                return;
+        }
+        d->failed_turns = 0;
+        daemon_refresh(d);
+        orders_finish_pauses(d, 0, NULL);
+        telemetry_turn(d->telemetry, d->status);
+        arm(d->turn_timer, d->job_next_us);
 }
 
 static int on_turn_timer(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -224,59 +245,108 @@ static int on_report_timer(sd_event_source *source, uint64_t usec, void *userdat
         return 0;
 }
 
-/* -- reload -- */
-
-static void job_reload(void *userdata) {
-        struct daemon *d = userdata;
-
-        d->job_result = manager_reload(&d->manager, TAKE_PTR(d->job_config), &d->job_diag);
-}
-
-static void on_reloaded(struct daemon *d) {
-        daemon_renew(d);
-        if (d->job_result == MANAGER_LOST)
-                daemon_give_up(d, d->job_diag.error, d->job_diag.text);
-        else if (d->job_result < 0)
-                log_write(d->log, LOG_ERR, "%s\nthe configuration before stays in force", d->job_diag.text);
-        else {
-                log_write(d->log, LOG_NOTICE, "configuration reloaded");
-                report_started(d->log, &d->manager);
-                arm(d->report_timer, d->manager.config->telemetry_interval_us);
-        }
-        notify_managing(d, "READY=1\n");
-}
-
-/* A line of its own for each warning: a log entry is cut at some length. */
-static void log_warnings(const struct log *log, const char *warnings) {
-        while (warnings && *warnings) {
-                size_t len = strcspn(warnings, "\n");
-
-                log_write(log, LOG_WARNING, "%.*s", (int) len, warnings);
-                warnings += len + (warnings[len] == '\n');
-        }
-}
-
-static int read_config(const struct daemon *d, struct config **ret, struct diag *reterr) {
-        int r;
-
-        r = configuration_load(d->options->config_path, ret, NULL, reterr);
-        if (r == 0)
-                log_warnings(d->log, (*ret)->warnings);
-        return r;
-}
-
-static void begin_reload(struct daemon *d) {
-        struct config *config = NULL;
+/* The snapshot of the last turn, for whoever looks: it is at most a turn old. */
+static void daemon_report(struct daemon *d) {
+        const char *file = d->manager.config->metrics_file;
         struct diag diag = {};
 
-        (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) now_us());
-        if (read_config(d, &config, &diag) < 0) {
-                log_write(d->log, LOG_ERR, "%s\nthe configuration before stays in force", diag.text);
-                (void) sd_notify(0, "READY=1");
+        d->report_due = false;
+        telemetry_sample(d->telemetry, d->status);
+        notify_status(d);
+        bus_announce(d->bus, true);
+        if (file && metrics_write_file(d->status, file, &diag) < 0)
+                telemetry_trouble(d->telemetry, TROUBLE_METRICS_FILE, LOG_WARNING, &diag);
+        arm(d->report_timer, d->manager.config->telemetry_interval_us);
+}
+
+/* -- memory that comes and goes -- */
+
+static void job_replan(void *userdata) {
+        struct daemon *d = userdata;
+
+        d->job_result = manager_replan(&d->manager, &d->job_leaving, &d->job_diag);
+}
+
+static void arm_hotplug(struct daemon *d) {
+        uint64_t next = hotplug_next_us(&d->hotplug);
+
+        if (next == UINT64_MAX) {
+                (void) sd_event_source_set_enabled(d->hotplug_timer, SD_EVENT_OFF);
                 return;
         }
-        d->job_config = config;
-        daemon_submit(d, job_reload, on_reloaded);
+        (void) sd_event_source_set_time(d->hotplug_timer, next);
+        (void) sd_event_source_set_enabled(d->hotplug_timer, SD_EVENT_ONESHOT);
+}
+
+/* A node's memory in the two snapshots; 0: not there. */
+static void tell_memory(struct daemon *d, const struct status *before) {
+        for (size_t i = 0; i < before->n_nodes; i++) {
+                const struct status_node *now = status_node(d->status, before->nodes[i].nid);
+                uint64_t bytes = now ? now->total_bytes : 0;
+
+                if (bytes != before->nodes[i].total_bytes)
+                        telemetry_memory_changed(d->telemetry, before->nodes[i].nid, before->nodes[i].total_bytes, bytes);
+        }
+        for (size_t i = 0; i < d->status->n_nodes; i++) {
+                const struct status_node *now = d->status->nodes + i;
+
+                if (!status_node(before, now->nid) && now->total_bytes > 0)
+                        telemetry_memory_changed(d->telemetry, now->nid, 0, now->total_bytes);
+        }
+}
+
+static void on_replanned(struct daemon *d) {
+        _cleanup_status_ struct status *before = TAKE_PTR(d->status);
+
+        if (d->job_result < 0) {
+                d->status = TAKE_PTR(before);
+                hotplug_again(&d->hotplug, daemon_now_us() + RETRY_US);
+                arm_hotplug(d);
+                turn_failed(d);
+                return;
+        }
+        /* The counts go on from the old snapshot. */
+        if (status_take(&d->manager, before, &d->status) < 0)
+                d->status = TAKE_PTR(before);
+        else
+                tell_memory(d, before);
+        d->replans++;
+        daemon_refresh(d);
+        if (d->job_result == MANAGER_CHANGED)
+                telemetry_plan_changed(d->telemetry, d->status, d->replan_why);
+        bus_announce(d->bus, true);
+        notify_status(d);
+        arm_hotplug(d);
+        d->turn_due = true;
+}
+
+static int on_hotplug_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct daemon *d = userdata;
+
+        (void) source;
+        (void) usec;
+        if (hotplug_take(&d->hotplug, daemon_now_us())) {
+                d->replan_due = true;
+                d->replan_why = "hotplug";
+        }
+        arm_hotplug(d);
+        daemon_continue(d);
+        return 0;
+}
+
+static void on_uevent(void *userdata, enum hotplug_action action, int nid) {
+        struct daemon *d = userdata;
+        uint64_t now = daemon_now_us();
+
+        hotplug_event(&d->hotplug, now, action, nid);
+        /* A node that begins to leave: every tenth of a second counts. */
+        if (hotplug_next_us(&d->hotplug) <= now && hotplug_take(&d->hotplug, now)) {
+                d->replan_due = true;
+                d->replan_why = "hotplug";
+                d->manager.hurry = true;
+        }
+        arm_hotplug(d);
+        daemon_continue(d);
 }
 
 /* -- stop -- */
@@ -295,38 +365,42 @@ static void on_stopped(struct daemon *d) {
         } else {
                 if (d->job_result == CLAIM_FOREIGN)
                         restore_log_foreign(d->log);
-                log_write(d->log, LOG_NOTICE, "stopped; everything is as it was before");
+                telemetry_restored(d->telemetry, false);
         }
         daemon_exit(d, MIN(d->job_result, 0));
 }
 
 /* Whatever is wanted next, in order of urgency, as soon as the worker is free. */
-static void daemon_continue(struct daemon *d) {
-        if (d->busy || d->phase == PHASE_STOPPING)
+void daemon_continue(struct daemon *d) {
+        if (d->busy || d->phase >= PHASE_STOPPING)
                 return;
         if (d->stop_wanted) {
                 d->phase = PHASE_STOPPING;
                 (void) sd_notify(0, "STOPPING=1\nSTATUS=Putting everything back");
+                orders_refuse(d, -ESHUTDOWN, "tierd is stopping");
+                if (d->status)
+                        daemon_refresh(d);
                 daemon_submit(d, job_stop, on_stopped);
                 return;
         }
         if (d->phase != PHASE_RUNNING)
                 return;
-        if (d->report_due) {
-                d->report_due = false;
-                report_schemes(d->log, &d->manager, &d->reports);
-                notify_managing(d, "");
-                arm(d->report_timer, d->manager.config->telemetry_interval_us);
+        if (d->replan_due) {
+                d->replan_due = false;
+                d->job_leaving = d->hotplug.leaving;
+                daemon_submit(d, job_replan, on_replanned);
+                return;
         }
-        if (d->reload_wanted) {
-                d->reload_wanted = false;
-                begin_reload(d);
-                if (d->busy)
-                        return;
-        }
+        orders_begin(d);
+        if (d->busy)
+                return;
+        if (d->report_due)
+                daemon_report(d);
         if (d->turn_due) {
                 d->turn_due = false;
-                if (!manager_is_idle(&d->manager))
+                if (manager_is_idle(&d->manager))
+                        orders_finish_pauses(d, 0, NULL);
+                else
                         daemon_submit(d, job_turn, on_turn_done);
         }
 }
@@ -336,7 +410,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 
         (void) source;
         if (si->ssi_signo == SIGHUP)
-                d->reload_wanted = true;
+                orders_add(d, ORDER_RELOAD, NULL);
         else
                 d->stop_wanted = true;
         daemon_continue(d);
@@ -362,6 +436,14 @@ static int block_signals(void) {
         return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
 }
 
+/* A timer that is off. */
+static int add_timer(struct daemon *d, uint64_t accuracy_us, sd_event_time_handler_t handler, sd_event_source **ret) {
+        int r;
+
+        r = sd_event_add_time_relative(d->event, ret, CLOCK_MONOTONIC, 0, accuracy_us, handler, d);
+        return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+}
+
 static int daemon_add_sources(struct daemon *d) {
         int r;
 
@@ -382,27 +464,37 @@ static int daemon_add_sources(struct daemon *d) {
         r = sd_event_add_io(d->event, NULL, worker_fd(d->worker), EPOLLIN, on_job_done, d);
         if (r < 0)
                 return r;
-        r = sd_event_add_time_relative(d->event, &d->turn_timer, CLOCK_MONOTONIC, 0, 10000, on_turn_timer, d);
+        r = add_timer(d, 10000, on_turn_timer, &d->turn_timer);
         if (r < 0)
                 return r;
-        r = sd_event_source_set_enabled(d->turn_timer, SD_EVENT_OFF);
+        r = add_timer(d, 100000, on_report_timer, &d->report_timer);
         if (r < 0)
                 return r;
-        r = sd_event_add_time_relative(d->event, &d->report_timer, CLOCK_MONOTONIC, 0, 100000, on_report_timer, d);
+        r = add_timer(d, 10000, on_hotplug_timer, &d->hotplug_timer);
         if (r < 0)
                 return r;
-        return sd_event_source_set_enabled(d->report_timer, SD_EVENT_OFF);
+        r = uevents_new(d->event, d->options->root, on_uevent, d, &d->uevents);
+        if (r < 0) {
+                /* Every turn looks for nodes that are gone; what comes is then seen at the next reload. */
+                log_write(d->log, LOG_WARNING, "cannot listen to the kernel's events of memory: %s; memory that comes is not "
+                                               "seen before a reload", strerror(-r));
+        }
+        return bus_new(d->event, &bus_handlers, d, d->log, &d->bus);
 }
 
 static void daemon_done(struct daemon *d) {
+        d->bus = bus_free(d->bus);
         d->worker = worker_free(d->worker);
+        d->uevents = uevents_free(d->uevents);
         sd_event_source_unref(d->turn_timer);
         sd_event_source_unref(d->report_timer);
+        sd_event_source_unref(d->hotplug_timer);
         sd_event_unref(d->event);
         manager_done(&d->manager);
         d->saved = saved_free(d->saved);
         config_free(d->job_config);
-        reports_done(&d->reports);
+        d->status = status_free(d->status);
+        d->telemetry = telemetry_free(d->telemetry);
         cleanup_closep(&d->run);
         cleanup_closep(&d->lock);
 }
@@ -418,9 +510,29 @@ static int daemon_put_back(struct daemon *d, int error) {
         return error;
 }
 
+/*
+ * tierd moves others' memory, and is not to wait for its own: its pages are locked, as they are touched, and are taken from the
+ * top tier. Before any thread is started, for a thread inherits the policy. Neither is worth a refusal to start.
+ */
+static void keep_own_memory(const struct daemon *d) {
+        _cleanup_topology_ struct topology *t = NULL;
+        int r;
+
+        if (!d->options->lock_memory)
+                return;
+        r = topology_read(d->options->root, NULL, d->job_config->tiers.n_tiers > 0 ? &d->job_config->tiers : NULL, &t, NULL);
+        if (r == 0)
+                r = placement_prefer_top_tier(t);
+        if (r < 0)
+                log_write(d->log, LOG_DEBUG, "cannot prefer memory of the top tier: %s", strerror(-r));
+        if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+                log_write(d->log, LOG_DEBUG, "cannot lock memory: %s", strerror(errno));
+}
+
 int daemon_run(const struct daemon_options *options, struct diag *reterr) {
         _cleanup_(daemon_done) struct daemon d = {
                 .options = options, .log = options->log, .run = -EBADF, .lock = -EBADF, .reterr = reterr,
+                .started_realtime_us = daemon_realtime_us(), .replan_why = "hotplug",
         };
         int r;
 
@@ -433,16 +545,24 @@ int daemon_run(const struct daemon_options *options, struct diag *reterr) {
         r = saved_open(options->root, d.run, SAVED_STATE, &d.saved, reterr);
         if (r < 0)
                 return r;
+        r = telemetry_new(options->journal, &d.telemetry);
+        if (r < 0)
+                return diag_set(reterr, r, "out of memory");
         if (!saved_is_empty(d.saved)) {
                 log_write(d.log, LOG_NOTICE, "an earlier tierd ended without putting back what it had changed; doing so first");
                 r = restore_left_over(options->root, d.saved, d.log, reterr);
                 if (r < 0)
                         return r;
+                telemetry_restored(d.telemetry, true);
         }
         /* Only now: what an earlier tierd left changed does not wait for a configuration that is right. */
-        r = read_config(&d, &d.job_config, reterr);
+        r = daemon_read_config(&d, &d.job_config, reterr);
         if (r < 0)
                 return r;
+        keep_own_memory(&d);
+        r = status_take(&d.manager, NULL, &d.status);
+        if (r < 0)
+                return diag_set(reterr, r, "out of memory");
 
         r = daemon_add_sources(&d);
         if (r < 0)

@@ -3,12 +3,17 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "tierd/journal.h"
+
+#include <stdbool.h>
 
 struct daemon_options {
         int root;                       /* the machine, see base/file.h */
         const char *run_directory;      /* by name: it is made where it is missing */
         const char *config_path;        /* --config; NULL: the default, which may be missing */
-        const struct log *log;
+        struct journal *journal;        /* where everything is told; NULL: nowhere (--prepare, --restore) */
+        const struct log *log;          /* the same, for plain messages */
+        bool lock_memory;               /* lock its own memory, and take it from the top tier */
 };
 
 /*

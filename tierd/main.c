@@ -90,7 +90,9 @@ int main(int argc, char **argv) {
                 (void) fprintf(stderr, "tierd: cannot set up the log: %s\n", strerror(-r));
                 return 1;
         }
+        daemon_options.journal = journal;
         daemon_options.log = log = journal_log(journal);
+        daemon_options.lock_memory = true;
 
         /*
          * While there is one thread: hwloc prints its complaints to stderr, and what it cannot read is one source less to

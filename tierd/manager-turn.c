@@ -75,7 +75,7 @@ static int set_quotas(struct manager *m, const struct quota_value *wanted, struc
         size_t n = 0;
         int r;
 
-        for (size_t i = 0; i < m->books.plan->n_kdamonds; i++) {
+        for (size_t i = 0; i < m->books.plan->n_kdamonds && !m->hurry; i++) {
                 const struct kdamond_plan *k = m->books.plan->kdamonds + i;
                 struct quota_value *q = m->books.quotas + n;
                 const struct quota_value *fresh = wanted + n;
@@ -101,6 +101,7 @@ static int set_quotas(struct manager *m, const struct quota_value *wanted, struc
 static int set_decided(struct manager *m, const struct tuner_quota *decided, struct diag *reterr) {
         _cleanup_free_ struct quota_value *wanted = NULL;
         size_t n = 0;
+        int r;
 
         wanted = calloc(m->books.n_schemes + 1, sizeof(*wanted));
         if (!wanted)
@@ -125,7 +126,8 @@ static int set_decided(struct manager *m, const struct tuner_quota *decided, str
                 if (m->paused)
                         wanted[i].bytes = 1;
         }
-        return set_quotas(m, wanted, reterr);
+        r = set_quotas(m, wanted, reterr);
+        return r < 0 || !m->hurry ? r : diag_set(reterr, -EINTR, "cut short: a node is leaving");
 }
 
 /*
@@ -266,6 +268,8 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
         }
 
         for (size_t i = 0; i < m->books.plan->n_kdamonds; i++) {
+                if (m->hurry)
+                        return diag_set(reterr, -EINTR, "cut short: a node is leaving");
                 r = keep_running(m, i, now_us, reterr);
                 if (r < 0)
                         return r;

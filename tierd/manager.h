@@ -9,6 +9,7 @@
 #include "tierd/system.h"
 #include "topology/cgroups.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /*
@@ -25,6 +26,7 @@ struct manager {
         struct books books;             /* the plan, and what is known of it; no plan before manager_start() */
         struct capability capability;
         struct slot_map slots;
+        atomic_bool hurry;              /* set by the loop at any time: a node is leaving, so a turn is to be cut short */
         bool paused;                    /* set by the caller between jobs; the next turn brings the kernel to it */
         char stopped_modules[MODULE_NAMES_SIZE];        /* by the last start or reload: names, or "" */
         struct diag advice;             /* what could not be set, and is gone on without; .error 0: nothing */
@@ -44,7 +46,7 @@ int manager_start(struct manager *m, int root, struct saved *saved, struct confi
  *   MANAGER_RESTARTED  kdamonds were started again;
  *   MANAGER_NODES, MANAGER_GROUPS  the plan does not fit the machine any more, because a node has lost its memory, or because
  *                      control groups below an excluded one came or went: call manager_replan().
- * After an error the same call tries again what it did not get done. -ESTALE: DAMON is another program's by now; nothing of it
+ * After an error the same call tries again what it did not get done; -EINTR: it was cut short by m->hurry. -ESTALE: DAMON is another program's by now; nothing of it
  * was touched.
  */
 #define MANAGER_RESTARTED 1
@@ -63,7 +65,8 @@ int manager_reload(struct manager *m, struct config *config, struct diag *reterr
 
 /*
  * The same for the machine as it is now, under the configuration in force and without the nodes in `leaving`. Kdamonds whose
- * plan stays are not touched. Returns MANAGER_CHANGED when the plan is another one, else 0. There is no way back to a plan
+ * plan stays are not touched. First of all the kdamonds that move to or from a node which was not leaving before are made to
+ * rest, as fast as the kernel allows. Returns MANAGER_CHANGED when the plan is another one, else 0. There is no way back to a plan
  * of a machine that is gone: after an error the kdamonds that could not be brought to the new plan are off, and the
  * same call, or the next turn, tries again.
  */

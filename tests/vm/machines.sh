@@ -9,6 +9,7 @@ machine_list() {
 	cat <<'EOF'
 three-tiers            DRAM with CPUs, two CPU-less tiers below it, by HMAT; 3 x 1 GiB
 three-tiers-distance   the same without HMAT: only distances tell the nodes apart
+hotplug                three-tiers-distance with node 2 as a memory module, which can be taken offline; 3 x 1 GiB
 two-sockets-private    two sockets, each with an expander of its own nearby, by HMAT; 4 x 512 MiB
 two-sockets-shared     two sockets that share one CPU-less node, by distance; 3 x 256 MiB
 hbm                    DRAM with CPUs and a faster CPU-less node, by HMAT; 2 x 256 MiB
@@ -63,6 +64,17 @@ machine_args() {
 		m_node 0 1G cpus=0-1
 		m_node 1 1G
 		m_node 2 1G
+		m_dist 0 1 20
+		m_dist 0 2 40
+		m_dist 1 2 30
+		;;
+	hotplug)
+		# Memory of a module is hotpluggable to the kernel, so with memhp_default_state=online_movable all of it can go.
+		m_board 2 2G,slots=2,maxmem=8G
+		m_node 0 1G cpus=0-1
+		m_node 1 1G
+		m_node 2 -
+		printf '%s\n' -object memory-backend-ram,id=m2,size=1G -device pc-dimm,id=dimm2,memdev=m2,node=2
 		m_dist 0 1 20
 		m_dist 0 2 40
 		m_dist 1 2 30
