@@ -344,7 +344,16 @@ static int compare_names(const void *a, const void *b) {
         return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
-int dir_read_names(int root, const char *path, const char *prefix, char ***ret, size_t *ret_n) {
+/* Whether an entry is a directory itself, not a link to one. Some file systems (a capture's) do not say it in the entry. */
+static bool is_directory(DIR *dir, const struct dirent *entry) {
+        struct stat st;
+
+        if (entry->d_type != DT_UNKNOWN)
+                return entry->d_type == DT_DIR;
+        return fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int read_names(int root, const char *path, const char *prefix, bool directories, char ***ret, size_t *ret_n) {
         _cleanup_closedir_ DIR *dir = NULL;
         char **names = NULL;
         size_t n = 0, allocated = 0;
@@ -362,7 +371,8 @@ int dir_read_names(int root, const char *path, const char *prefix, char ***ret, 
                         r = -errno;
                         break;
                 }
-                if (entry->d_name[0] == '.')
+                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+                    (directories && !is_directory(dir, entry)))
                         continue;
                 if (n == allocated) {
                         size_t more = allocated ? allocated * 2 : 16;
@@ -391,6 +401,14 @@ int dir_read_names(int root, const char *path, const char *prefix, char ***ret, 
         *ret = names;
         *ret_n = n;
         return 0;
+}
+
+int dir_read_names(int root, const char *path, const char *prefix, char ***ret, size_t *ret_n) {
+        return read_names(root, path, prefix, false, ret, ret_n);
+}
+
+int dir_read_directories(int root, const char *path, char ***ret, size_t *ret_n) {
+        return read_names(root, path, "", true, ret, ret_n);
 }
 
 int file_read_link(int root, const char *path, char *buf, size_t size) {

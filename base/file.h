@@ -65,6 +65,9 @@ int dir_read_numbers(int root, const char *path, const char *prefix, uint64_t **
 
 /* The names of a directory's entries that begin with `prefix`, sorted by strcmp(): a fresh array of fresh strings. */
 int dir_read_names(int root, const char *path, const char *prefix, char ***ret, size_t *ret_n);
+
+/* The same of those entries that are directories; links to directories are none. */
+int dir_read_directories(int root, const char *path, char ***ret, size_t *ret_n);
 char **names_free(char **names, size_t n);
 
 /* Where a symbolic link points, as its text says. -EINVAL when the path is not a link, -ENAMETOOLONG when it does not fit. */

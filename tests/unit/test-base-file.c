@@ -178,6 +178,24 @@ static void test_directories(void **state) {
         assert_int_equal(dir_read_names(t->root, "none", "", &names, &n), -ENOENT);
 }
 
+static void test_names_of_directories(void **state) {
+        const struct tree *t = *state;
+        char **names = NULL;
+        size_t n = 0;
+
+        tree_mkdir(t, "d/b");
+        tree_mkdir(t, "d/.a");
+        tree_put(t, "d/file", "x");
+        tree_link(t, "d/link", "b");
+        assert_int_equal(dir_read_directories(t->root, "d", &names, &n), 0);
+        assert_int_equal(n, 2);
+        assert_string_equal(names[0], ".a");
+        assert_string_equal(names[1], "b");
+        assert_null(names_free(names, n));
+        assert_int_equal(dir_read_directories(t->root, "none", &names, &n), -ENOENT);
+        assert_int_equal(dir_read_directories(t->root, "d/file", &names, &n), -ENOTDIR);
+}
+
 static void test_write(void **state) {
         const struct tree *t = *state;
         char buf[16];
@@ -262,6 +280,7 @@ int main(void) {
                 TEST(test_links_stay_inside),
                 TEST(test_read_link),
                 TEST(test_directories),
+                TEST(test_names_of_directories),
                 TEST(test_write),
                 TEST(test_replace),
                 TEST(test_exists),
