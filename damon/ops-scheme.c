@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "damon/ops-internal.h"
 
+#include <string.h>
+
 /*
  * The kernel's "no limit": ULONG_MAX for sizes. Counts and ages are unsigned int inside (struct damos_access_pattern),
  * and sysfs cuts what is larger without a word.
@@ -199,13 +201,27 @@ static uint64_t apply_interval_us(const struct monitoring_config *m, const struc
  * Aging. From 6.14 on `stat` walks the pages of a region past the filters, and the young filter clears what it finds
  * (damon_pa_stat(), damos_folio_filter_match(); the capability `filter_allow` came in the same release). Before, `stat` looks
  * at no page; there a migration that every page is rejected from does the same, once young has looked at it
- * (__damos_pa_filter_out(), 6.12).
+ * (__damos_pa_filter_out(), 6.12): what the scheme's own filters leave is anonymous or it is not.
  */
-static const struct filter reject_all[] = {
-        { .type = FILTER_YOUNG, .matching = true },
-        { .type = FILTER_ANON, .matching = true },
-        { .type = FILTER_ANON, .matching = false },
-};
+static void encode_aging_filters(struct encoder *e, const char *dir, const struct scheme *s, const struct capability *c) {
+        _cleanup_free_ struct filter *all = NULL;
+        size_t n = s->n_filters;
+
+        if (c->filter_allow) {
+                encode_filters(e, dir, s->filters, n, c);
+                return;
+        }
+        all = calloc(n + 2, sizeof(*all));
+        if (!all) {
+                encoder_fail(e, -ENOMEM);
+                return;
+        }
+        if (n > 0)
+                memcpy(all, s->filters, n * sizeof(*all));
+        all[n] = (struct filter) { .type = FILTER_ANON, .matching = true };
+        all[n + 1] = (struct filter) { .type = FILTER_ANON, .matching = false };
+        encode_filters(e, dir, all, n + 2, c);
+}
 
 static const char *scheme_action(const struct scheme *s, const struct capability *c) {
         switch (s->direction) {
@@ -240,8 +256,8 @@ void encode_scheme(struct encoder *e, int slot, size_t index, const struct plan 
         encode_access_pattern(e, &s->access, &p->monitoring);
         encode_quotas_dir(e, scheme, p, s, c);
         encode_watermarks(e);
-        if (s->direction == AGE && !c->filter_allow)
-                encode_filters(e, scheme, reject_all, ELEMENTSOF(reject_all), c);
+        if (s->direction == AGE)
+                encode_aging_filters(e, scheme, s, c);
         else
                 encode_filters(e, scheme, s->filters, s->n_filters, c);
         encode_rest(e, c);

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "policy/plan.h"
+#include "policy/plan-internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
 /*
- * What `tuner: auto` means. By the trials in docs/DAMON.md the direct tuner moves a hot set up within seconds where the
+ * What `tuner: auto` means. By the trials in docs/tuner.md the direct tuner moves a hot set up within seconds where the
  * kernel's own goals do not exchange at all once both are met, on every kernel with the migrate actions.
  */
 #define TUNER_BEST TUNER_DIRECT
 
-/* Memory counts as settled cold when it was not accessed for so many aggregations: one alone is noise (docs/DAMON.md). */
+/* Memory counts as settled cold when it was not accessed for so many aggregations: one alone is noise (docs/tuner.md). */
 #define SETTLED_AGGREGATIONS 5
 
 const char *direction_to_string(enum direction d) {
@@ -72,64 +71,6 @@ const struct kdamond_plan *plan_kdamond(const struct plan *p, int nid) {
         return NULL;
 }
 
-/* What the plan is made from, and the plan while it is made. */
-struct maker {
-        const struct topology *topology;
-        const struct config *config;
-        const struct plan_features *features;
-        const struct idset *leaving;       /* NULL: none */
-        const struct cgroup_list *cgroups; /* NULL: excluded groups stand for themselves */
-        struct plan *plan;
-        struct diag *reterr;
-};
-
-__attribute__((format(printf, 3, 4))) static int add_note(struct maker *m, enum note_kind kind, const char *format, ...) {
-        struct note *p;
-        char *text;
-        va_list ap;
-        int n;
-
-        p = reallocarray(m->plan->notes, m->plan->n_notes + 1, sizeof(*p));
-        if (!p)
-                return -ENOMEM;
-        m->plan->notes = p;
-        va_start(ap, format);
-        n = vasprintf(&text, format, ap);
-        va_end(ap);
-        if (n < 0)
-                return -ENOMEM;
-        p[m->plan->n_notes++] = (struct note) { .kind = kind, .text = text };
-        return 0;
-}
-
-/* The configuration's nodes are there. Their memory is topology_read()'s business. */
-static int check_nodes(struct maker *m) {
-        const struct config *c = m->config;
-        struct idset online = {};
-        char list[256];
-
-        for (size_t i = 0; i < m->topology->n_nodes; i++)
-                idset_add(&online, (unsigned) m->topology->nodes[i].id);
-        if (idset_format(&online, list, sizeof(list)) < 0)
-                (void) snprintf(list, sizeof(list), "many");
-
-        for (size_t i = 0; i < c->n_nodes; i++)
-                if (!idset_has(&online, (unsigned) c->nodes[i].id))
-                        return diag_set(m->reterr, -EINVAL,
-                                        "the configuration names node %d under \"nodes\", and this machine has no such node "
-                                        "(online: %s); remove the entry, or bring the node online",
-                                        c->nodes[i].id, list);
-        for (size_t i = 0; i < c->tiers.n_tiers; i++)
-                IDSET_FOREACH(id, &c->tiers.tiers[i])
-                        if (!idset_has(&online, (unsigned) id))
-                                return diag_set(
-                                        m->reterr, -EINVAL,
-                                        "the configuration names node %d under \"tiers\", and this machine has no such node "
-                                        "(online: %s); remove it there, or bring the node online",
-                                        id, list);
-        return 0;
-}
-
 /* Who decides the quotas. `managing`: there are schemes at all, so the kernel matters. */
 static int choose_tuner(struct maker *m, bool managing) {
         enum tuner_kind tuner = m->config->tuner == TUNER_AUTO ? TUNER_BEST : m->config->tuner;
@@ -155,14 +96,14 @@ static int choose_monitoring(struct maker *m, bool managing) {
                 return 0;
         if (!m->features->intervals_goal) {
                 out->auto_intervals = false;
-                return add_note(
+                return maker_note(
                         m, NOTE_KERNEL,
                         "monitoring.auto: this kernel cannot tune the intervals (Linux 6.15 can); they stay as configured");
         }
         if (m->plan->tuner == TUNER_DIRECT) {
-                /* Every commit writes the configured intervals back (docs/DAMON.md), and direct commits each turn. */
+                /* Every commit writes the configured intervals back (docs/kernels.md), and direct commits each turn. */
                 out->auto_intervals = false;
-                return add_note(
+                return maker_note(
                         m, NOTE_ADVICE,
                         "monitoring.auto: tuner direct sets quotas all the time, and each setting would undo the tuning of the "
                         "intervals; they stay as configured");
@@ -177,50 +118,6 @@ static uint32_t min_accesses(const struct monitoring_config *mon, uint32_t bp) {
         samples = MIN(samples, (uint64_t) UINT32_MAX);
         n = (samples * bp + 9999) / 10000;
         return (uint32_t) MAX(n, UINT64_C(1));
-}
-
-/* What is excluded is rejected first, before `young` looks at (and clears) the page's access bit. */
-static int add_filters(const struct maker *m, struct scheme *s) {
-        const struct config *c = m->config;
-        struct filter *filters;
-
-        filters = calloc(c->n_excludes + 1, sizeof(*filters));
-        if (!filters)
-                return -ENOMEM;
-        s->filters = filters;
-
-        for (size_t i = 0; i < c->n_excludes; i++) {
-                const struct exclude *e = &c->excludes[i];
-                struct filter f = { .matching = true, .allow = false };
-
-                switch (e->type) {
-                case EXCLUDE_CGROUP:
-                        f.type = FILTER_MEMCG;
-                        f.memcg_path = strdup(e->cgroup);
-                        if (!f.memcg_path)
-                                return -ENOMEM;
-                        break;
-                case EXCLUDE_ANON:
-                        f.type = FILTER_ANON;
-                        break;
-                case EXCLUDE_FILE:
-                        f.type = FILTER_ANON;
-                        f.matching = false;
-                        break;
-                case EXCLUDE_HUGEPAGE:
-                        if (!m->features->hugepage_filter)
-                                continue;
-                        f.type = FILTER_HUGEPAGE_SIZE;
-                        break;
-                }
-                filters[s->n_filters++] = f;
-        }
-
-        /* Demotion leaves what was just used, promotion what was not: regions are coarse, pages are not. */
-        if (m->features->young_filter)
-                filters[s->n_filters++] =
-                        (struct filter){ .type = FILTER_YOUNG, .matching = s->direction == DEMOTE, .allow = false };
-        return 0;
 }
 
 static int add_scheme(const struct maker *m, struct kdamond_plan *k, enum direction direction, int target,
@@ -245,7 +142,7 @@ static int add_scheme(const struct maker *m, struct kdamond_plan *k, enum direct
                         .max_age_us = UINT64_MAX,
                 },
         };
-        return add_filters(m, s);
+        return maker_add_filters(m, s);
 }
 
 /*
@@ -262,13 +159,8 @@ static int add_aging(const struct maker *m, struct kdamond_plan *k) {
         s->direction = AGE;
         /* No page comes before another: a sweep. */
         s->weight_frequency = s->weight_age = 0;
-        s->filters = calloc(1, sizeof(*s->filters));
-        s->n_filters = 0;
-        if (!s->filters)
-                return -ENOMEM;
-        s->filters[s->n_filters++] = (struct filter){ .type = FILTER_YOUNG, .matching = true, .allow = false };
         k->n_schemes++;
-        return 0;
+        return maker_add_filters(m, s);
 }
 
 /* The direct tuner decides by what these count. */
@@ -320,10 +212,11 @@ static int copy_ranges(const struct maker *m, const struct node *n, struct kdamo
         return 0;
 }
 
-static bool is_managed(const struct maker *m, int nid) {
+bool maker_manages(const struct maker *m, int nid) {
         const struct node *n = topology_node(m->topology, nid);
 
-        return n && n->memory_bytes > 0 && n->tier >= 0 && config_for_node(m->config, nid).managed;
+        return n && n->memory_bytes > 0 && n->tier >= 0 && config_for_node(m->config, nid).managed &&
+               !(m->leaving && idset_has(m->leaving, (unsigned) nid));
 }
 
 /* The neighbours that schemes of this node go to. */
@@ -331,15 +224,15 @@ static void find_targets(const struct maker *m, const struct node *n, struct ids
         struct node_config c = config_for_node(m->config, n->id);
 
         *ret_demote = *ret_promote = (struct idset) {};
-        if (!is_managed(m, n->id))
+        if (!maker_manages(m, n->id))
                 return;
         if (c.demote.enabled)
                 IDSET_FOREACH(id, &n->lower)
-                        if (is_managed(m, id))
+                        if (maker_manages(m, id))
                                 idset_add(ret_demote, (unsigned) id);
         if (c.promote.enabled)
                 IDSET_FOREACH(id, &n->upper)
-                        if (is_managed(m, id))
+                        if (maker_manages(m, id))
                                 idset_add(ret_promote, (unsigned) id);
 }
 
@@ -379,63 +272,6 @@ static int add_kdamond(struct maker *m, const struct node *n) {
         return r < 0 ? r : add_probes(m, k);
 }
 
-static int note_nodes(struct maker *m) {
-        int r;
-
-        for (size_t i = 0; i < m->topology->n_nodes; i++) {
-                const struct node *n = &m->topology->nodes[i];
-
-                r = 0;
-                if (n->memory_bytes == 0)
-                        r = add_note(m, NOTE_LEFT_OUT, "node %d: no memory, left out", n->id);
-                else if (n->tier < 0 && m->config->tiers.n_tiers > 0)
-                        r = add_note(m, NOTE_LEFT_OUT, "node %d: not named in tiers, left out", n->id);
-                else if (n->tier < 0 && n->kind != NODE_GPU)
-                        r = add_note(m, NOTE_LEFT_OUT,
-                                     "node %d: the kernel does not list it among the nodes that have memory, left out", n->id);
-                else if (n->tier < 0)
-                        r = add_note(m, NOTE_LEFT_OUT, "node %d: %s memory, left alone; name it in tiers to have it managed",
-                                     n->id, node_kind_to_string(n->kind));
-                else if (!config_for_node(m->config, n->id).managed)
-                        r = add_note(m, NOTE_LEFT_OUT, "node %d: managed: false, left out", n->id);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-/* What the configuration asks for and this kernel does not give, or not as one might think. */
-static int note_filters(struct maker *m) {
-        const struct config *c = m->config;
-        bool cgroup = false, hugepage = false;
-        int r;
-
-        if (!m->features->young_filter) {
-                r = add_note(m, NOTE_KERNEL,
-                             "this kernel has no filter for young pages (Linux 6.10 has): whole regions move, with what was "
-                             "just used in cold ones and what was not in hot ones");
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; i < c->n_excludes; i++) {
-                cgroup = cgroup || c->excludes[i].type == EXCLUDE_CGROUP;
-                hugepage = hugepage || c->excludes[i].type == EXCLUDE_HUGEPAGE;
-        }
-        if (cgroup) {
-                /* The filter compares the page's own memcg (mm/damon, DAMOS_FILTER_TYPE_MEMCG). */
-                r = add_note(m, NOTE_ADVICE,
-                             "exclude: to the kernel a cgroup is its own memory alone; groups below it need items of their "
-                             "own");
-                if (r < 0)
-                        return r;
-        }
-        if (hugepage && !m->features->hugepage_filter)
-                return add_note(m, NOTE_KERNEL,
-                                "exclude: this kernel cannot tell huge pages apart (Linux 6.15 can): they move like all "
-                                "others");
-        return 0;
-}
-
 static bool has_schemes(const struct maker *m) {
         for (size_t i = 0; i < m->topology->n_nodes; i++) {
                 struct idset demote, promote;
@@ -451,7 +287,7 @@ static int make(struct maker *m) {
         bool managing = has_schemes(m);
         int r;
 
-        r = check_nodes(m);
+        r = maker_check_nodes(m);
         if (r < 0)
                 return r;
         if (managing && !m->features->migrate)
@@ -465,16 +301,16 @@ static int make(struct maker *m) {
         r = choose_monitoring(m, managing);
         if (r < 0)
                 return r;
-        r = note_nodes(m);
+        r = maker_note_nodes(m);
         if (r < 0)
                 return r;
 
         if (!managing)
-                return add_note(m, NOTE_ADVICE, "%s: nothing to manage",
+                return maker_note(m, NOTE_ADVICE, "%s: nothing to manage",
                                 m->topology->n_tiers == 0   ? "no node has memory to be tiered"
                                 : m->topology->n_tiers == 1 ? "one tier"
                                                             : "no direction is enabled between managed nodes");
-        r = note_filters(m);
+        r = maker_note_kernel(m);
         if (r < 0)
                 return r;
 

@@ -57,13 +57,14 @@ bool rank_keys_suffice(const struct topology *t, const bool *part, const uint64_
 }
 
 int rank_by_config(struct topology *t, const bool *has_memory, const struct tier_list *tiers, struct diag *reterr) {
-        _cleanup_free_ int *ranks = NULL;
+        _cleanup_free_ uint64_t *keys = NULL;
+        _cleanup_free_ bool *part = NULL;
+        struct idset named = {};
 
-        ranks = calloc(t->n_nodes + 1, sizeof(*ranks));
-        if (!ranks)
+        keys = calloc(t->n_nodes + 1, sizeof(*keys));
+        part = calloc(t->n_nodes + 1, sizeof(*part));
+        if (!keys || !part)
                 return -ENOMEM;
-        for (size_t i = 0; i < t->n_nodes; i++)
-                ranks[i] = -1;
 
         for (size_t tier = 0; tier < tiers->n_tiers; tier++) {
                 if (idset_is_empty(&tiers->tiers[tier]))
@@ -71,21 +72,21 @@ int rank_by_config(struct topology *t, const bool *has_memory, const struct tier
                 IDSET_FOREACH(id, &tiers->tiers[tier]) {
                         ssize_t i = topology_index(t, id);
 
-                        if (i < 0)
+                        if (i < 0 && !idset_has(&t->possible, (unsigned) id))
                                 return diag_set(reterr, -EINVAL,
-                                                "tiers: the configuration names node %d, which is not online here", id);
-                        if (!has_memory[i])
-                                return diag_set(reterr, -EINVAL, "tiers: the configuration names node %d, which has no memory",
+                                                "tiers: the configuration names node %d, and this machine has no such node "
+                                                "and never will",
                                                 id);
-                        if (ranks[i] >= 0)
+                        if (idset_has(&named, (unsigned) id))
                                 return diag_set(reterr, -EINVAL, "tiers: the configuration names node %d twice", id);
-                        ranks[i] = (int) tier;
+                        idset_add(&named, (unsigned) id);
+                        if (i < 0 || !has_memory[i])
+                                continue;
+                        part[i] = true;
+                        keys[i] = tier;
                 }
         }
-        for (size_t i = 0; i < t->n_nodes; i++)
-                t->nodes[i].tier = ranks[i];
-        t->n_tiers = tiers->n_tiers;
-        return 0;
+        return rank_assign(t, part, keys);
 }
 
 /* An unknown distance is the farthest of all. */

@@ -22,8 +22,9 @@ bool rank_keys_suffice(const struct topology *t, const bool *part, const uint64_
 
 /*
  * The configuration's tiers. Nodes that it does not name stand in no tier: they are neither demoted from nor to. It may name
- * GPU memory. Writes node.tier and t->n_tiers. -EINVAL, reterr saying which node and why, when one is not there, has no memory
- * (`has_memory`: by index), is named twice, or a tier is empty.
+ * GPU memory, and nodes that are to come: one that is not online though possible, or has no memory (`has_memory`: by index),
+ * stands in no tier, and a tier of which nothing is there is none. Writes node.tier and t->n_tiers. -EINVAL, reterr saying
+ * which node and why, when one can never be there, is named twice, or a tier names none.
  */
 int rank_by_config(struct topology *t, const bool *has_memory, const struct tier_list *tiers, struct diag *reterr);
 

@@ -170,10 +170,10 @@ static void test_life(void **state) {
         told(&f, "READY=1");
         wait_for_log(&f, "tierd.yaml:1:10: ");
         wait_for_log(&f, "the configuration before stays in force");
-        scratch_put(f.s, "run/tierd.yaml", "nodes: {7: {managed: false}}");
+        scratch_put(f.s, "run/tierd.yaml", "nodes: {9: {managed: false}}");
         assert_int_equal(kill(f.pid, SIGHUP), 0);
         told(&f, "READY=1");
-        wait_for_log(&f, "3 the configuration names node 7");
+        wait_for_log(&f, "3 the configuration names node 9");
 
         /* There and back. */
         scratch_put(f.s, "run/tierd.yaml", "tiers: [[0, 1, 2]]");

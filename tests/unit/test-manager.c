@@ -514,8 +514,8 @@ static void test_reload(void **state) {
 
                 /* A configuration that cannot be: nothing changes. */
                 scratch_reset_faults(f.s);
-                assert_int_equal(reload(&f, "nodes: {5: {managed: false}}\n", &d), -EINVAL);
-                assert_non_null(strstr(d.text, "node 5"));
+                assert_int_equal(reload(&f, "nodes: {9: {managed: false}}\n", &d), -EINVAL);
+                assert_non_null(strstr(d.text, "node 9"));
                 assert_int_equal(f.s->writes, 0);
                 turn(&f, 7, 0);
                 stopped(&f, "stop");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy/plan.h"
+#include "topology/cgroups.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -86,14 +87,22 @@ static struct config *parse(const char *yaml) {
         return c;
 }
 
-static struct plan *make(const struct machine *m, const char *yaml, const struct plan_features *f) {
+static struct plan *make_from(const struct machine *m, const char *yaml, const struct plan_features *f,
+                              const struct idset *leaving, const struct cgroup_list *cgroups) {
         _cleanup_config_ struct config *c = parse(yaml);
+        const struct plan_input in = {
+                .topology = &m->topology, .config = c, .features = f, .leaving = leaving, .cgroups = cgroups,
+        };
         struct plan *p = NULL;
         struct diag d = {};
 
-        if (plan_make(&(struct plan_input) { .topology = &m->topology, .config = c, .features = f }, &p, &d) < 0)
+        if (plan_make(&in, &p, &d) < 0)
                 fail_msg("%s", d.text);
         return p;
+}
+
+static struct plan *make(const struct machine *m, const char *yaml, const struct plan_features *f) {
+        return make_from(m, yaml, f, NULL, NULL);
 }
 
 static void assert_refused(const struct machine *m, const char *yaml, const struct plan_features *f, int error,
@@ -186,7 +195,7 @@ static void test_roles(void **state) {
 
 static void test_notes(void **state) {
         _cleanup_plan_ struct plan *one = NULL, *disabled = NULL, *unmanaged = NULL, *odd = NULL, *named = NULL, *old = NULL,
-                                   *groups = NULL, *hidden = NULL;
+                                   *slow = NULL, *hidden = NULL;
         struct plan_features bare = { .migrate = true };
         struct machine m;
 
@@ -228,9 +237,101 @@ static void test_notes(void **state) {
         assert_true(has_note(old, "exclude: this kernel cannot tell huge pages apart"));
         assert_int_equal(old->n_notes, 3);
         assert_int_equal(old->kdamonds[0].schemes[0].n_filters, 0);
-        groups = make(&m, "exclude: [{cgroup: /db.slice}, {cgroup: /a}]", &linux_6_18);
-        assert_true(has_note(groups, "exclude: to the kernel a cgroup is its own memory alone"));
-        assert_int_equal(groups->n_notes, 1);
+        for (size_t i = 0; i < old->n_notes; i++)
+                assert_int_equal(old->notes[i].kind, NOTE_KERNEL);
+
+        /* Set, and looked at by no kernel. */
+        slow = make(&m, "monitoring: {update: 30s}", &linux_6_18);
+        assert_true(has_note(slow, "monitoring.update: "));
+        assert_int_equal(slow->n_notes, 1);
+        assert_int_equal(slow->monitoring.update_us, 30000000);
+}
+
+/* Nodes that come and go. */
+static void test_absent_nodes(void **state) {
+        _cleanup_plan_ struct plan *leaving = NULL, *all = NULL, *alone = NULL, *coming = NULL;
+        struct idset gone = {};
+        struct machine m;
+
+        (void) state;
+        make_three_tiers(&m);
+        idset_add(&gone, 1);
+        leaving = make_from(&m, "", &linux_6_18, &gone, NULL);
+        assert_schemes(leaving, "");
+        assert_string_equal(leaving->notes[0].text, "node 1: its memory is being taken away, left out");
+        assert_int_equal(leaving->notes[0].kind, NOTE_LEFT_OUT);
+
+        make_shared(&m);
+        all = make_from(&m, "", &linux_6_18, &gone, NULL);
+        assert_schemes(all, "0:d2 2:u0");
+        assert_int_equal(all->n_notes, 1);
+        /* What is left alone anyway may leave. */
+        alone = make_from(&m, "nodes: {1: {managed: false}}", &linux_6_18, &gone, NULL);
+        assert_schemes(alone, "0:d2 2:u0");
+        assert_int_equal(alone->n_notes, 1);
+        assert_string_equal(alone->notes[0].text, "node 1: managed: false, left out");
+
+        /* Named, and not there: it may come, or never will. */
+        make_two_tiers(&m);
+        idset_add(&m.topology.possible, 2);
+        idset_add(&m.topology.possible, 3);
+        coming = make(&m, "nodes: {3: {managed: false}}\ntiers: [[0], [1], [2, 3]]", &linux_6_18);
+        assert_schemes(coming, "0:d1 1:u0");
+        assert_int_equal(coming->n_notes, 2);
+        assert_string_equal(coming->notes[0].text, "node 2: named in the configuration, and not online; left out until it comes");
+        assert_int_equal(coming->notes[0].kind, NOTE_LEFT_OUT);
+        assert_true(has_note(coming, "node 3: named in"));
+        assert_refused(&m, "nodes: {4: {managed: false}}", &linux_6_18, -EINVAL, "never will");
+}
+
+/* A list as cgroups_expand() makes it. */
+#define GROUPS(...) \
+        (struct cgroup_list) { .paths = (char *[]) { __VA_ARGS__ }, .n_paths = ELEMENTSOF(((char *[]) { __VA_ARGS__ })) }
+#define P(text) ((char *) (text))
+
+static void test_cgroups(void **state) {
+        static const char yaml[] = "exclude: [{type: file}, {cgroup: /db.slice}, {cgroup: /late}, {type: anon}]";
+        const struct cgroup_list groups = GROUPS(P("/db.slice"), P("/db.slice/a")), none = {},
+                                 above = GROUPS(P("/"), P("/user"), P("/user/a"));
+        _cleanup_plan_ struct plan *literal = NULL, *p = NULL, *gone = NULL, *stand_in = NULL, *nested = NULL;
+        struct machine m;
+
+        (void) state;
+        make_two_tiers(&m);
+        /* Not known: they stand for themselves. */
+        literal = make(&m, yaml, &linux_6_18);
+        assert_int_equal(literal->n_notes, 0);
+        assert_int_equal(literal->kdamonds[0].schemes[0].n_filters, 5);
+        assert_string_equal(literal->kdamonds[0].schemes[0].filters[2].memcg_path, "/late");
+
+        p = make_from(&m, yaml, &linux_6_18, NULL, &groups);
+        for (size_t i = 0; i < 2; i++)
+                for (size_t k = 0; k < p->kdamonds[i].n_schemes; k++) {
+                        const struct scheme *s = &p->kdamonds[i].schemes[k];
+
+                        assert_int_equal(s->n_filters, 5);
+                        assert_string_equal(s->filters[1].memcg_path, "/db.slice");
+                        assert_string_equal(s->filters[2].memcg_path, "/db.slice/a");
+                        assert_int_equal(s->filters[3].type, FILTER_ANON);
+                        assert_int_equal(s->filters[4].type, FILTER_YOUNG);
+                }
+        assert_int_equal(p->n_notes, 1);
+        assert_string_equal(p->notes[0].text, "cgroup /late is not there now; it is excluded from when it comes");
+        assert_int_equal(p->notes[0].kind, NOTE_ADVICE);
+
+        gone = make_from(&m, yaml, &linux_6_18, NULL, &none);
+        assert_int_equal(gone->n_notes, 2);
+        assert_int_equal(gone->kdamonds[0].schemes[0].n_filters, 3);
+
+        /* /x is there without a controller of its own; /users begins as /user does and is not below it. */
+        stand_in = make_from(&m, "exclude: [{cgroup: /user}, {cgroup: /x}, {cgroup: /user/b}, {cgroup: /users}]", &linux_6_18,
+                             NULL, &above);
+        assert_int_equal(stand_in->n_notes, 2);
+        assert_true(has_note(stand_in, "cgroup /x has no memory controller of its own, so its memory counts as that of /:"));
+        assert_true(has_note(stand_in, "cgroup /users has no memory controller"));
+        /* What lies below a named one needs no word of its own. */
+        nested = make_from(&m, "exclude: [{cgroup: /db.slice}, {cgroup: /db.slice/b}]", &linux_6_18, NULL, &groups);
+        assert_int_equal(nested->n_notes, 0);
 }
 
 static void test_values(void **state) {
@@ -353,8 +454,10 @@ static void test_aging(void **state) {
         assert_int_equal(k->schemes[2].access.max_per_aggregation, 0);
         assert_int_equal(k->schemes[2].access.min_age_us, 2000000);
         assert_true(k->schemes[2].quota_bytes == UINT64_C(7) << 20);
-        assert_int_equal(k->schemes[2].n_filters, 1);
-        assert_filter(&k->schemes[2].filters[0], FILTER_YOUNG, true);
+        /* It looks at no page that demotion may not take. */
+        assert_int_equal(k->schemes[2].n_filters, 2);
+        assert_filter(&k->schemes[2].filters[0], FILTER_ANON, true);
+        assert_filter(&k->schemes[2].filters[1], FILTER_YOUNG, true);
         assert_int_equal(plan_kdamond(p, 2)->n_schemes, 1);
 
         kernel = make(&m, "tuning: {tuner: kernel}", &linux_6_18);
@@ -477,6 +580,7 @@ static void test_words(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_roles),   cmocka_unit_test(test_notes),     cmocka_unit_test(test_values),
+                cmocka_unit_test(test_absent_nodes), cmocka_unit_test(test_cgroups),
                 cmocka_unit_test(test_min_access_rounds_up),                      cmocka_unit_test(test_filters),
                 cmocka_unit_test(test_probes),  cmocka_unit_test(test_aging),
                 cmocka_unit_test(test_tuners),    cmocka_unit_test(test_intervals),

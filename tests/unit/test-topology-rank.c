@@ -120,7 +120,7 @@ static void test_assign(void **state) {
 }
 
 static void test_config(void **state) {
-        struct idset sets[2] = {};
+        struct idset sets[3] = {};
         struct tier_list tiers = { .tiers = sets, .n_tiers = 2 };
         struct machine_data m;
         struct diag d = {};
@@ -137,10 +137,23 @@ static void test_config(void **state) {
         idset_add(&sets[1], 7);
         assert_int_equal(rank_by_config(&m.t, m.part, &tiers, &d), -EINVAL);
         assert_non_null(strstr(d.text, "node 7"));
+        assert_non_null(strstr(d.text, "never will"));
+        assert_string_equal(tiers_of(&m), "1 - 0 -");
+        /* It may come, and so may the memory of node 3: as long as nothing of a tier is there, it is none. */
+        idset_add(&m.t.possible, 7);
+        assert_int_equal(rank_by_config(&m.t, m.part, &tiers, &d), 0);
+        assert_string_equal(tiers_of(&m), "1 - 0 -");
         sets[1] = (struct idset) {};
         idset_add(&sets[1], 3);
-        assert_int_equal(rank_by_config(&m.t, m.part, &tiers, &d), -EINVAL);
-        assert_non_null(strstr(d.text, "node 3, which has no memory"));
+        idset_add(&sets[1], 7);
+        idset_add(&sets[2], 1);
+        tiers.n_tiers = 3;
+        assert_int_equal(rank_by_config(&m.t, m.part, &tiers, &d), 0);
+        assert_string_equal(tiers_of(&m), "- 1 0 -");
+        assert_int_equal(m.t.n_tiers, 2);
+        tiers.n_tiers = 2;
+        idset_add(&sets[1], 0);
+        assert_int_equal(rank_by_config(&m.t, m.part, &tiers, &d), 0);
         sets[1] = (struct idset) {};
         idset_add(&sets[1], 2);
         assert_int_equal(rank_by_config(&m.t, m.part, &tiers, &d), -EINVAL);
