@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/error.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void make_printable(char *text) {
-        for (; *text; text++)
-                if (((unsigned char) *text < ' ' && *text != '\n') || *text == 0x7f)
-                        *text = '?';
+        size_t len = strlen(text), n;
+
+        for (size_t i = 0; i < len; i += n) {
+                uint32_t c;
+
+                n = utf8_decode(text + i, len - i, &c);
+                if (n > 0 && (!utf8_is_control(c) || c == '\n'))
+                        continue;
+                n = n > 0 ? n : 1;
+                memset(text + i, '?', n);
+        }
 }
 
 static void __attribute__((format(printf, 3, 0))) diag_setv(struct diag *d, int error, const char *format, va_list ap) {

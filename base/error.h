@@ -23,8 +23,8 @@ struct diag {
 };
 
 /*
- * Control characters but line feeds become question marks: what stands in a file of a captured machine, or in a file's name,
- * must not steer the terminal that it is shown on.
+ * Control characters but line feeds, and bytes that are not UTF-8, become question marks: what stands in a file of a captured
+ * machine, or in a file's name, must not steer the terminal that it is shown on, nor turn a journal entry into a binary one.
  */
 void make_printable(char *text);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy/source.h"
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -12,38 +13,12 @@
 /* Longer source lines are cut: a terminal's width, with room for what stands around it. */
 #define LINE_CHARACTERS 100
 
-/* Decodes one character. Returns its length in bytes, 0 when the bytes are not UTF-8 (RFC 3629). */
-static size_t utf8_decode(const char *text, size_t len, uint32_t *ret) {
-        static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-        const unsigned char *p = (const unsigned char *) text;
-        size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf8 ? 4 : 0;
-        uint32_t c;
-
-        if (n == 0 || n > len)
-                return 0;
-        c = n == 1 ? p[0] : p[0] & (0xffU >> (n + 1));
-        for (size_t i = 1; i < n; i++) {
-                if ((p[i] & 0xc0) != 0x80)
-                        return 0;
-                c = c << 6 | (p[i] & 0x3f);
-        }
-        if (n > 1 && (c < smallest[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)))
-                return 0;
-        *ret = c;
-        return n;
-}
-
 /* The length in bytes of the character at `text`; a byte that is not UTF-8 counts as a character of its own. */
 static size_t character_length(const char *text, size_t len) {
         uint32_t c;
         size_t n = utf8_decode(text, len, &c);
 
         return n > 0 ? n : 1;
-}
-
-/* C0, DEL and C1: what a terminal might obey. */
-static bool is_control(uint32_t c) {
-        return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
 static bool is_line_break_of_yaml_only(uint32_t c) {
@@ -55,7 +30,7 @@ static bool is_showable(uint32_t c) {
         bool invisible = (c >= 0x200b && c <= 0x200f) || c == 0xfeff;
         bool turns_text = (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 
-        return !is_control(c) && !is_line_break_of_yaml_only(c) && !invisible && !turns_text;
+        return !utf8_is_control(c) && !is_line_break_of_yaml_only(c) && !invisible && !turns_text;
 }
 
 int source_open(const char *name, const char *text, size_t len, struct source *ret, struct diag *reterr) {
@@ -90,7 +65,7 @@ int source_open(const char *name, const char *text, size_t len, struct source *r
                                             "U+%04X is a line break to YAML, though not to an editor; remove it", c);
                 if (c == 0xfeff || c == 0xfffe || c == 0xffff)
                         return source_error(&s, at, reterr, "U+%04X has no place inside a text; remove it", c);
-                if (is_control(c) && c != '\n' && c != '\r' && c != '\t')
+                if (utf8_is_control(c) && c != '\n' && c != '\r' && c != '\t')
                         return source_error(&s, at, reterr, "the control character U+%04X; remove it", c);
 
                 at.column++;
