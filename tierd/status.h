@@ -104,6 +104,25 @@ const struct status_node *status_node(const struct status *s, int nid);
 /* The quota in force as a rate, bytes per second; 0: at rest (the kernel's "1 byte" is rest too). */
 uint64_t status_scheme_rate(const struct status_scheme *s);
 
+/* The configured quota as a rate, bytes per second. */
+static inline uint64_t status_scheme_ceiling_rate(const struct status_scheme *s) {
+        uint64_t scaled;
+
+        if (s->ceiling_interval_us == 0)
+                return 0;
+        if (__builtin_mul_overflow(s->ceiling_bytes, UINT64_C(1000000), &scaled))
+                return s->ceiling_bytes / s->ceiling_interval_us * UINT64_C(1000000);
+        return scaled / s->ceiling_interval_us;
+}
+
+/* Free memory as a share of the node's, basis points; -1 where the node has no memory, or was not measured. */
+static inline int32_t status_node_free_bp(const struct status_node *n) {
+        if (n->total_bytes == 0)
+                return -1;
+        /* No overflow below 1.6 PiB in a node. */
+        return (int32_t) (n->free_bytes * 10000 / n->total_bytes);
+}
+
 /* "demote-0-2": a scheme's name in D-Bus paths, journal fields and metrics' labels. */
 #define STATUS_SCHEME_NAME_MAX 48
 const char *status_scheme_name(const struct status_scheme *s, char buf[static STATUS_SCHEME_NAME_MAX]);
