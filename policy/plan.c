@@ -35,6 +35,16 @@ const char *filter_type_to_string(enum filter_type t) {
         return t < ELEMENTSOF(names) ? names[t] : "unknown";
 }
 
+const char *note_kind_to_string(enum note_kind kind) {
+        static const char *const names[_NOTE_KIND_MAX] = {
+                [NOTE_LEFT_OUT] = "left-out",
+                [NOTE_KERNEL] = "kernel",
+                [NOTE_ADVICE] = "advice",
+        };
+
+        return kind < _NOTE_KIND_MAX ? names[kind] : "unknown";
+}
+
 const char *probe_kind_to_string(enum probe_kind kind) {
         static const char *const names[] = { [PROBE_ALL] = "all", [PROBE_HOT] = "hot", [PROBE_COLD] = "cold" };
 

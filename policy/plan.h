@@ -87,6 +87,7 @@ enum note_kind {
         NOTE_ADVICE,                    /* anything else */
         _NOTE_KIND_MAX,
 };
+const char *note_kind_to_string(enum note_kind kind);         /* "left-out", "kernel", "advice" */
 struct note {
         enum note_kind kind;
         char *text;                     /* a sentence */

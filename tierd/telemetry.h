@@ -9,8 +9,9 @@
 #include <stdbool.h>
 
 /*
- * What tierd tells the journal of itself, as structured entries with stable MESSAGE_IDs (tierd.journal-fields(7),
- * systemd/tierd.catalog). What is worth an entry is decided by tierd/watch.h, purely; here it is worded and sent.
+ * What tierd tells the journal of itself, as structured entries with stable MESSAGE_IDs (tierd/message-ids.h,
+ * tierd.journal-fields(7), systemd/tierd.catalog). What is worth an entry is decided by tierd/watch.h, purely; here it is
+ * worded and sent. What cannot be told for want of memory is left out.
  */
 struct telemetry;
 
@@ -32,15 +33,22 @@ void telemetry_plan_changed(struct telemetry *t, const struct status *s, const c
 /* After every turn: goal reached and lost, stall, ping-pong suspected, a full target; each once per change. */
 void telemetry_turn(struct telemetry *t, const struct status *s);
 
-/* Every telemetry interval: one tuning sample per scheme. */
-void telemetry_sample(struct telemetry *t, const struct status *s);
+/*
+ * Every telemetry interval: one tuning sample per scheme. *ret_down_bytes, *ret_up_bytes (may be NULL): what all demotions and
+ * all promotions moved since the sample before, as the kernel counts.
+ */
+void telemetry_sample(struct telemetry *t, const struct status *s, uint64_t *ret_down_bytes, uint64_t *ret_up_bytes);
 
 /* Bytes of the node before and after; 0: it was not there, or is not any more. */
 void telemetry_memory_changed(struct telemetry *t, int nid, uint64_t before_bytes, uint64_t after_bytes);
 
-/* A turn that failed and is tried again; a kdamond started again; a reload refused. Rate-limited: what repeats is counted. */
+/*
+ * A turn that failed and is tried again; a kdamond started again; a reload refused; the rest. What repeats is told at once the
+ * first time, then once a minute with a count; a reload that is refused for another reason than the last one is told at once.
+ * now_us: CLOCK_MONOTONIC.
+ */
 enum telemetry_trouble { TROUBLE_TURN, TROUBLE_KDAMOND, TROUBLE_RELOAD, TROUBLE_METRICS_FILE, TROUBLE_SYSTEM, _TROUBLE_MAX };
-void telemetry_trouble(struct telemetry *t, enum telemetry_trouble kind, int level, const struct diag *d);
+void telemetry_trouble(struct telemetry *t, uint64_t now_us, enum telemetry_trouble kind, int level, const struct diag *d);
 
-/* Everything is as it was before; or an earlier tierd's leftovers were put back. */
+/* Everything is as it was before; or an earlier tierd's leftovers were put back. Needs no telemetry_started() before. */
 void telemetry_restored(struct telemetry *t, bool leftovers);

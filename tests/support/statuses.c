@@ -93,7 +93,6 @@ void made_status_free(struct made_status *m, int nid, uint64_t free_bytes) {
 void made_status_quota(struct made_status *m, unsigned scheme, unsigned hundredths, enum tuner_reason reason) {
         struct status_scheme *s = m->schemes + scheme;
 
-        s->quota_bytes = (uint64_t) ((unsigned __int128) s->ceiling_bytes * s->quota_window_us * hundredths /
-                                     (s->ceiling_interval_us * 100));
+        s->quota_bytes = s->ceiling_bytes / 100 * hundredths * s->quota_window_us / s->ceiling_interval_us;
         s->reason = reason;
 }
