@@ -101,7 +101,7 @@ FORCE:
 # archive as well, and are unpacked below build/.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libhwloc-dev libcxl-dev libnuma-dev libyaml-dev libsystemd-dev libudev-dev libjson-c-dev
 CHECK_PACKAGES := libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev valgrind mandoc man-db shellcheck git
-GUEST_PACKAGES := cpio zstd xz-utils gzip util-linux procps
+GUEST_PACKAGES := cpio zstd xz-utils gzip util-linux procps mmdebstrap fakeroot uidmap
 
 deps:
 	tests/install-packages $(BUILD_PACKAGES) $(CHECK_PACKAGES) $(GUEST_PACKAGES)

@@ -29,7 +29,7 @@ touch /run/tierd.log
 sh /root/view.sh "$VIEW" &
 view=$!
 start=$(now_ms)
-tierd_start --config /run/tierd.yaml || { failed=1; finish; }
+tierd_start /run/tierd.yaml || { failed=1; finish; }
 arrived() { is_resident hot 0 95; }
 wait_for 60 arrived
 arrival=$(($(now_ms) - start))

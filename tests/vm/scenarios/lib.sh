@@ -3,6 +3,9 @@
 failed=0
 # shellcheck disable=SC2034 # for those who source this
 MIB=1048576
+# What is PID 1. With systemd tierd runs as its service, configured by /etc/tierd.yaml, and speaks to the journal.
+INIT=$(sed -n 's/^INIT=//p' /root/settings 2>/dev/null)
+INIT=${INIT:-busybox}
 
 say() { echo "$@" | tee -a /out/figures; }
 
@@ -83,24 +86,86 @@ is_resident() { # SET NODE PERCENT
 
 # --- tierd
 
-tierd_start() { # OPTION...
-	rm -f /run/tierd.log
-	tierd --foreground "$@" >/run/tierd.log 2>&1 &
-	tierd=$!
-	if ! wait_for 60 tierd_is_decided || ! kill -0 "$tierd" 2>/dev/null; then
-		say "FAILED: tierd did not start:"
-		tee -a /out/figures </run/tierd.log
-		return 1
-	fi
+# Starts tierd with the configuration FILE, by default none. Returns when it manages, or has failed. $tierd is its pid.
+tierd_start() { # [FILE]
+	case $INIT in
+	systemd)
+		unit_configure "${1-}"
+		journal_mark
+		systemctl start tierd
+		tierd=$(systemctl show -P MainPID tierd)
+		[ "$tierd" != 0 ] && return
+		;;
+	*)
+		rm -f /run/tierd.log
+		tierd --foreground ${1:+--config "$1"} >/run/tierd.log 2>&1 &
+		tierd=$!
+		wait_for 60 tierd_is_decided && kill -0 "$tierd" 2>/dev/null && return
+		;;
+	esac
+	say "FAILED: tierd did not start:"
+	tierd_log | tee -a /out/figures
+	return 1
 }
 tierd_is_decided() {
 	grep -qs 'managing\|nothing to manage' /run/tierd.log || ! kill -0 "$tierd" 2>/dev/null
 }
+# Has the running tierd, started with a file, reload it changed to TEXT. With systemd it fails where that fails.
+tierd_reload() { # TEXT
+	case $INIT in
+	systemd)
+		echo "$1" >/etc/tierd.yaml
+		systemctl reload tierd
+		;;
+	*)
+		echo "$1" >/run/tierd.yaml
+		kill -HUP "$tierd"
+		;;
+	esac
+}
+# What tierd has said since it was started.
+tierd_log() {
+	case $INIT in
+	systemd) journal_since_mark -u tierd ;;
+	*) cat /run/tierd.log ;;
+	esac
+}
+tierd_said() { # PATTERN
+	tierd_log | grep -q "$1"
+}
 tierd_stop() {
-	kill -TERM "$tierd"
-	wait "$tierd"
-	same "tierd's exit status" $? 0
-	cp /run/tierd.log /out/
+	case $INIT in
+	systemd)
+		systemctl stop tierd
+		same "systemctl stop's exit status" $? 0
+		same "the service's state" "$(systemctl show -P ActiveState tierd)" inactive
+		# What has ended well systemd forgets, and remembers only to have said so.
+		same "ends that went well" "$(tierd_log | grep -c 'tierd.service: Deactivated successfully')" 1
+		;;
+	*)
+		kill -TERM "$tierd"
+		wait "$tierd"
+		same "tierd's exit status" $? 0
+		;;
+	esac
+	tierd_log >/out/tierd.log
+}
+tierd_kill() {
+	kill -KILL "$tierd"
+	[ "$INIT" = systemd ] || wait "$tierd" 2>/dev/null
+}
+
+unit_configure() { # [FILE]
+	rm -f /etc/tierd.yaml
+	[ -z "$1" ] || cp "$1" /etc/tierd.yaml
+}
+# Starts counted so far do not hold back the next ones.
+unit_forget() { systemctl reset-failed tierd 2>/dev/null; }
+
+journal_mark() { journal_marked=$(journalctl -q -n 0 --show-cursor | sed -n 's/^-- cursor: //p'); }
+journal_since_mark() { # OPTION...: the messages
+	journalctl --sync
+	journalctl -q --no-pager -o cat --after-cursor "$journal_marked" "$@"
 }
 
 # --- what the kernel counted

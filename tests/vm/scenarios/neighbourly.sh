@@ -12,18 +12,40 @@ everything() {
 	done
 }
 look=everything
-refused() { # NAME PATTERN OPTION...: tierd must exit with 1, say PATTERN, and leave everything as it was
-	name=$1 pattern=$2
-	shift 2
+refused() { # NAME PATTERN [FILE]: tierd, started with this configuration, must fail, say PATTERN, and leave everything as it was
+	name=$1
 	$look >/run/before
-	tierd "$@" >/run/refused.log 2>&1
-	same "$name: exit status" $? 1
+	case $INIT in
+	systemd)
+		unit_configure "${3-}"
+		journal_mark
+		systemctl start tierd 2>/run/systemctl.log
+		same "$name: systemctl's exit status" $? 1
+		# It would be tried again.
+		systemctl stop tierd
+		unit_forget
+		tierd_log >/run/refused.log
+		# Of the first step, or of the daemon.
+		same "$name: exits with 1" "$(grep -c 'process exited, code=exited, status=1/FAILURE' /run/refused.log)" 1
+		;;
+	*)
+		tierd ${3:+--config "$3"} >/run/refused.log 2>&1
+		same "$name: exit status" $? 1
+		;;
+	esac
+	refused_well "$name" "$2"
+}
+refused_well() { # NAME PATTERN
 	$look >/run/after
-	if grep -q "$pattern" /run/refused.log; then say "ok $name: $(head -n 1 /run/refused.log)"; else
-		say "FAILED $name: \"$pattern\" is not in: $(cat /run/refused.log)"
+	if grep -q "$2" /run/refused.log; then say "ok $1: $(grep -m 1 "$2" /run/refused.log)"; else
+		say "FAILED $1: \"$2\" is not in: $(cat /run/refused.log)"
 		failed=1
 	fi
-	same "$name: values changed" "$(diff /run/before /run/after | grep -c '^[-+]/')" 0
+	same "$1: values changed" "$(diff /run/before /run/after | grep -c '^[-+]/')" 0
+}
+all_put_back() { # NAME
+	system_values >/run/after
+	same "values changed and not put back$1" "$(diff /run/found /run/after | grep -c '^[-+]/')" 0
 }
 holder=no
 stat=/sys/module/damon_stat/parameters/enabled
@@ -33,7 +55,7 @@ if [ -r $stat ]; then
 fi
 printf 'system: {exclusive_modules: refuse}\n' >/run/refuse.yaml
 if [ "$holder" = Y ]; then
-	refused "exclusive_modules: refuse" "damon_stat" --config /run/refuse.yaml
+	refused "exclusive_modules: refuse" "damon_stat" /run/refuse.yaml
 	echo N >$stat
 fi
 
@@ -55,35 +77,71 @@ echo off >$DAMON/0/state
 echo 0 >$DAMON/nr_kdamonds
 [ "$holder" != Y ] || echo Y >$stat
 
-printf 'demote:\n  goal: {free: 105%%}\n' >/run/bad.yaml
-refused "a bad configuration" "bad.yaml:2:16: " --config /run/bad.yaml
+printf 'demote:\n  goal: {free: 105%%}\n' >/run/tierd.yaml
+refused "a bad configuration" "tierd.yaml:2:16: " /run/tierd.yaml
 
-# DAMON_STAT running does not stop tierd; a second tierd is refused; SIGTERM puts everything back.
+# DAMON_STAT running does not stop tierd; a second tierd is refused; an order to stop puts everything back.
 system_values >/run/found
 tierd_start
 [ "$holder" != Y ] || same "DAMON_STAT under tierd" "$(cat $stat)" N
 # (The counts of DAMON go on under the first one.)
 look=system_values
-refused "a second tierd" "another tierd is running"
+$look >/run/before
+tierd >/run/refused.log 2>&1
+same "a second tierd: exit status" $? 1
+refused_well "a second tierd" "another tierd is running"
 same "kdamonds running" "$(running_kdamonds)" 3
 tierd_stop
-system_values >/run/after
-same "values changed and not put back" "$(diff /run/found /run/after | grep -c '^[-+]/')" 0
+all_put_back ""
 
 # Killed: tierd --restore puts everything back; and a tierd that finds such a record does so first.
-tierd_start
-kill -KILL "$tierd"
-wait "$tierd" 2>/dev/null
-tierd --restore
-same "tierd --restore" $? 0
-system_values >/run/after
-same "values changed and not put back after SIGKILL" "$(diff /run/found /run/after | grep -c '^[-+]/')" 0
-tierd_start
-kill -KILL "$tierd"
-wait "$tierd" 2>/dev/null
-tierd_start
+case $INIT in
+systemd)
+	# The unit alone puts things back, where nothing starts tierd anew.
+	mkdir -p /run/systemd/system/tierd.service.d
+	printf '[Service]\nRestart=no\n' >/run/systemd/system/tierd.service.d/test.conf
+	systemctl daemon-reload
+	tierd_start
+	same "kdamonds running" "$(running_kdamonds)" 3
+	tierd_kill
+	unit_has_failed() { [ "$(systemctl show -P ActiveState tierd)" = failed ]; }
+	wait_for 60 unit_has_failed
+	same "the service's result" "$(systemctl show -P Result tierd)" signal
+	all_put_back " after SIGKILL"
+	# Nothing puts things back, and the record outlives the service.
+	printf 'ExecStopPost=\n' >>/run/systemd/system/tierd.service.d/test.conf
+	systemctl daemon-reload
+	tierd_start
+	tierd_kill
+	wait_for 60 unit_has_failed
+	same "a record after SIGKILL, without the last step" "$([ -s /run/tierd/state ] && echo there)" there
+	tierd_start
+	same "kdamonds running after a restart" "$(running_kdamonds)" 3
+	rm /run/systemd/system/tierd.service.d/test.conf
+	systemctl daemon-reload
+	unit_forget
+	# The unit as it is: put back, and started anew.
+	killed=$tierd
+	tierd_kill
+	unit_manages_anew() {
+		tierd=$(systemctl show -P MainPID tierd)
+		[ "$(systemctl show -P ActiveState tierd)" = active ] && [ "$tierd" != "$killed" ]
+	}
+	wait_for 60 unit_manages_anew
+	same "restarts by systemd" "$(systemctl show -P NRestarts tierd)" 1
+	;;
+*)
+	tierd_start
+	tierd_kill
+	tierd --restore
+	same "tierd --restore" $? 0
+	all_put_back " after SIGKILL"
+	tierd_start
+	tierd_kill
+	tierd_start
+	;;
+esac
 same "kdamonds running after a restart" "$(running_kdamonds)" 3
 tierd_stop
-system_values >/run/after
-same "values changed and not put back after a restart" "$(diff /run/found /run/after | grep -c '^[-+]/')" 0
+all_put_back " after a restart"
 finish

@@ -15,7 +15,7 @@ nodes:
   1: {demote: {goal: {free: 95%}}}"
 echo "$calm" >/run/tierd.yaml
 memload_start --set set:150M@2:touch --thp never --pass-every 30ms
-tierd_start --config /run/tierd.yaml || { failed=1; finish; }
+tierd_start /run/tierd.yaml || { failed=1; finish; }
 
 stage() { # NAME NODE PERCENT
 	if wait_for 90 is_resident set "$2" "$3"; then
@@ -29,25 +29,26 @@ stage "up" 0 90
 up=$(applied 1 migrate_hot 0)
 
 memload_tell "idle set"
-echo "$pressing" >/run/tierd.yaml
-kill -HUP "$tierd"
+tierd_reload "$pressing"
+same "reload" $? 0
 stage "down" 2 90
 down=$(applied 1 migrate_cold 2)
 
 memload_tell "touch set"
-echo "$calm" >/run/tierd.yaml
-kill -HUP "$tierd"
+tierd_reload "$calm"
+same "reload" $? 0
 stage "up again" 0 90
 
 check "node 1 promoted (MiB)" $((up / MIB)) 100 1000
 check "node 1 demoted (MiB)" $((down / MIB)) 100 1000
-check "reloads" "$(grep -c 'configuration reloaded' /run/tierd.log)" 2 2
+check "reloads" "$(tierd_log | grep -c 'configuration reloaded')" 2 2
 
 # A configuration that is wrong changes nothing.
-echo 'demote: {gaol: {free: 5%}}' >/run/tierd.yaml
-kill -HUP "$tierd"
-wait_for 30 grep -q 'tierd.yaml:1:' /run/tierd.log || say "the error did not come"
-check "errors with line and column" "$(grep -c 'tierd.yaml:1:10: ' /run/tierd.log)" 1 1
+tierd_reload 'demote: {gaol: {free: 5%}}'
+status=$?
+[ "$INIT" != systemd ] || same "systemctl reload, of a wrong configuration" $status 1
+wait_for 30 tierd_said 'tierd.yaml:1:' || say "the error did not come"
+check "errors with line and column" "$(tierd_log | grep -c 'tierd.yaml:1:10: ')" 1 1
 tierd_stop
 memload_end
 finish
