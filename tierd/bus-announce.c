@@ -68,6 +68,13 @@ static uint64_t digest_rank_source(const struct status *s, const void *object UN
         return digest_bytes(digest_bytes(DIGEST_START, &ranked, sizeof(ranked)), &s->rank_source, sizeof(s->rank_source));
 }
 
+static uint64_t digest_free(const struct status *s UNUSED, const void *object) {
+        const struct status_node *n = object;
+        uint64_t values[] = { n->total_bytes, n->has_free ? n->free_bytes : UINT64_MAX };
+
+        return digest_bytes(DIGEST_START, values, sizeof(values));
+}
+
 static uint64_t digest_view(const struct status *s UNUSED, const void *object) {
         const struct status_node *n = object;
 
@@ -107,8 +114,8 @@ static const struct property node_properties[] = {
         { "Tier",            MEMBER(struct status_node, tier),                     NULL, true },
         { "Kind",            MEMBER(struct status_node, kind),                     NULL, true },
         { "TotalBytes",      MEMBER(struct status_node, total_bytes),              NULL, true },
-        { "FreeBytes",       MEMBER(struct status_node, free_bytes),               NULL, false },
-        { "FreeBasisPoints", MEMBERS(struct status_node, total_bytes, free_bytes), NULL, false },
+        { "FreeBytes",       0, 0,                                                 digest_free, false },
+        { "FreeBasisPoints", 0, 0,                                                 digest_free, false },
         { "Upper",           MEMBER(struct status_node, upper),                    NULL, true },
         { "Lower",           MEMBER(struct status_node, lower),                    NULL, true },
         { "Managed",         MEMBER(struct status_node, has_kdamond),              NULL, true },

@@ -97,6 +97,7 @@ DEFINE_GETTER(get_notes, struct status, append_notes(reply, o))
 DEFINE_GETTER(get_kind, enum node_kind, append_text(reply, node_kind_to_string(*o)))
 DEFINE_GETTER(get_ids, struct idset, append_ids(reply, o))
 DEFINE_GETTER(get_bool, bool, sd_bus_message_append(reply, "b", *o))
+DEFINE_GETTER(get_free, struct status_node, sd_bus_message_append(reply, "t", o->has_free ? o->free_bytes : UINT64_MAX))
 DEFINE_GETTER(get_free_bp, struct status_node, sd_bus_message_append(reply, "i", status_node_free_bp(o)))
 DEFINE_GETTER(get_hot, struct status_node, sd_bus_message_append(reply, "t", o->has_view ? o->view.hot_bytes : UINT64_MAX))
 DEFINE_GETTER(get_cold, struct status_node, sd_bus_message_append(reply, "t", o->has_view ? o->view.cold_bytes : UINT64_MAX))
@@ -206,7 +207,7 @@ static const sd_bus_vtable node_vtable[] = {
         SD_BUS_PROPERTY("Tier", "i", NULL, offsetof(struct status_node, tier), CHANGES),
         SD_BUS_PROPERTY("Kind", "s", get_kind, offsetof(struct status_node, kind), CHANGES),
         SD_BUS_PROPERTY("TotalBytes", "t", NULL, offsetof(struct status_node, total_bytes), CHANGES),
-        SD_BUS_PROPERTY("FreeBytes", "t", NULL, offsetof(struct status_node, free_bytes), CHANGES),
+        SD_BUS_PROPERTY("FreeBytes", "t", get_free, 0, CHANGES),
         SD_BUS_PROPERTY("FreeBasisPoints", "i", get_free_bp, 0, CHANGES),
         SD_BUS_PROPERTY("Upper", "ai", get_ids, offsetof(struct status_node, upper), CHANGES),
         SD_BUS_PROPERTY("Lower", "ai", get_ids, offsetof(struct status_node, lower), CHANGES),

@@ -118,6 +118,10 @@ static int bus_open(struct bus *b) {
         r = sd_bus_set_bus_client(b->connection, true);
         if (r < 0)
                 return r;
+        /* Else the end of the event loop waits for everything to be written, on a bus that may never read it. */
+        r = sd_bus_set_close_on_exit(b->connection, false);
+        if (r < 0)
+                return r;
         r = bus_add_objects(b);
         if (r < 0)
                 return r;

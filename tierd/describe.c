@@ -110,7 +110,7 @@ static json_object *node_to_json(const struct status_node *n, int *r) {
         put_number_if(o, "tier", n->tier >= 0, (uint64_t) n->tier, r);
         put(o, "kind", json_object_new_string(node_kind_to_string(n->kind)), r);
         put_number(o, "total_bytes", n->total_bytes, r);
-        put_number(o, "free_bytes", n->free_bytes, r);
+        put_number_if(o, "free_bytes", n->has_free, n->free_bytes, r);
         put_number_if(o, "free_bp", free_bp >= 0, (uint64_t) free_bp, r);
         put_ids(o, "upper", &n->upper, r);
         put_ids(o, "lower", &n->lower, r);

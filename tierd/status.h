@@ -115,12 +115,11 @@ static inline uint64_t status_scheme_ceiling_rate(const struct status_scheme *s)
         return scaled / s->ceiling_interval_us;
 }
 
-/* Free memory as a share of the node's, basis points; -1 where the node has no memory, or was not measured. */
+/* Free memory as a share of the node's, basis points; -1: not known. */
 static inline int32_t status_node_free_bp(const struct status_node *n) {
-        if (n->total_bytes == 0)
+        if (!n->has_free || n->total_bytes == 0)
                 return -1;
-        /* No overflow below 1.6 PiB in a node. */
-        return (int32_t) (n->free_bytes * 10000 / n->total_bytes);
+        return (int32_t) (MIN(n->free_bytes, n->total_bytes) * (unsigned __int128) 10000 / n->total_bytes);
 }
 
 /* "demote-0-2": a scheme's name in D-Bus paths, journal fields and metrics' labels. */
