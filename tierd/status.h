@@ -106,13 +106,9 @@ uint64_t status_scheme_rate(const struct status_scheme *s);
 
 /* The configured quota as a rate, bytes per second. */
 static inline uint64_t status_scheme_ceiling_rate(const struct status_scheme *s) {
-        uint64_t scaled;
+        unsigned __int128 rate = (unsigned __int128) s->ceiling_bytes * 1000000 / MAX(s->ceiling_interval_us, UINT64_C(1));
 
-        if (s->ceiling_interval_us == 0)
-                return 0;
-        if (__builtin_mul_overflow(s->ceiling_bytes, UINT64_C(1000000), &scaled))
-                return s->ceiling_bytes / s->ceiling_interval_us * UINT64_C(1000000);
-        return scaled / s->ceiling_interval_us;
+        return rate > UINT64_MAX ? UINT64_MAX : (uint64_t) rate;
 }
 
 /* Free memory as a share of the node's, basis points; -1: not known. */
