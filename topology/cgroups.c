@@ -3,10 +3,10 @@
 #include "base/file.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdbool.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /*
  * A group has a memory controller of its own where it has this file: of the memory controller's files it alone is there in
@@ -26,8 +26,18 @@ struct cgroup_list *cgroup_list_free(struct cgroup_list *l) {
         if (!l)
                 return NULL;
         (void) names_free(l->paths, l->n_paths);
+        free(l->ids);
         free(l);
         return NULL;
+}
+
+bool cgroup_list_equal(const struct cgroup_list *a, const struct cgroup_list *b) {
+        if (a->n_paths != b->n_paths)
+                return false;
+        for (size_t i = 0; i < a->n_paths; i++)
+                if (strcmp(a->paths[i], b->paths[i]) != 0 || a->ids[i] != b->ids[i])
+                        return false;
+        return true;
 }
 
 /* Where the memory controller's hierarchy is: cgroup2's, or one of its own as before cgroup2. NULL: nowhere to be seen. */
@@ -184,6 +194,21 @@ static int expand(struct expansion *x, const char *const *names, size_t n_names)
         return 0;
 }
 
+static int identify(struct expansion *x) {
+        for (size_t i = 0; i < x->list->n_paths; i++) {
+                _cleanup_free_ char *path = NULL;
+                struct stat st;
+                int r;
+
+                r = path_of(x, x->list->paths[i], NULL, &path);
+                if (r < 0)
+                        return r;
+                if (fstatat(x->root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                        x->list->ids[i] = st.st_ino;
+        }
+        return 0;
+}
+
 static int compare_paths(const void *a, const void *b) {
         return strcmp(*(char *const *) a, *(char *const *) b);
 }
@@ -198,15 +223,20 @@ int cgroups_expand(int root, const char *const *names, size_t n_names, struct cg
                 return CGROUPS_UNKNOWN;
         }
         l = calloc(1, sizeof(*l));
-        if (l)
+        if (l) {
                 l->paths = calloc(CGROUPS_MAX, sizeof(*l->paths));
-        if (!l || !l->paths)
+                l->ids = calloc(CGROUPS_MAX, sizeof(*l->ids));
+        }
+        if (!l || !l->paths || !l->ids)
                 return out_of_memory(&x);
         x.list = l;
         r = n_names > 0 ? expand(&x, names, n_names) : 0;
         if (r < 0)
                 return r;
         qsort(l->paths, l->n_paths, sizeof(*l->paths), compare_paths);
+        r = identify(&x);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(l);
         return 0;
 }

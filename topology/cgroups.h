@@ -4,7 +4,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Control groups that hold memory (cgroup2 at sys/fs/cgroup, or the memory controller's own hierarchy below it). To DAMON's
@@ -14,6 +16,7 @@
  */
 struct cgroup_list {
         char **paths;           /* below the mount, "/db.slice/a.service", sorted, each once */
+        uint64_t *ids;          /* which group stood at the path: its inode's number; 0: it went meanwhile */
         size_t n_paths;
 };
 
@@ -30,6 +33,13 @@ struct cgroup_list {
  * 0 or CGROUPS_UNKNOWN; -E2BIG over CGROUPS_MAX, -ENOMEM, or what reading said.
  */
 int cgroups_expand(int root, const char *const *names, size_t n_names, struct cgroup_list **ret, struct diag *reterr);
+
+/*
+ * The same groups: not only paths. The kernel looks a filter's path up when it takes the scheme over, and from then on means
+ * that group: one that was made anew at the same path (a service that was started again) is another.
+ */
+bool cgroup_list_equal(const struct cgroup_list *a, const struct cgroup_list *b);
+
 struct cgroup_list *cgroup_list_free(struct cgroup_list *l);
 DEFINE_CLEANUP(struct cgroup_list, cgroup_list_free)
 #define _cleanup_cgroup_list_ _cleanup_(cgroup_list_freep)

@@ -179,6 +179,27 @@ static void test_deep(void **state) {
         assert_string_equal(l->paths[59], path);
 }
 
+/* A group made anew at the same path is another. */
+static void test_identity(void **state) {
+        const struct tree *t = *state;
+        _cleanup_cgroup_list_ struct cgroup_list *before = NULL, *same = NULL, *more = NULL;
+        const char *const names[] = { "/a" };
+        struct diag d = {};
+
+        put_root(t);
+        put_group(t, "/a", true);
+        put_group(t, "/a/b", true);
+        assert_int_equal(cgroups_expand(t->root, names, 1, &before, &d), 0);
+        assert_int_equal(cgroups_expand(t->root, names, 1, &same, &d), 0);
+        assert_true(before->ids[0] > 0 && before->ids[1] > 0 && before->ids[0] != before->ids[1]);
+        assert_true(cgroup_list_equal(before, same));
+        same->ids[1]++;
+        assert_false(cgroup_list_equal(before, same));
+        put_group(t, "/a/c", true);
+        assert_int_equal(cgroups_expand(t->root, names, 1, &more, &d), 0);
+        assert_false(cgroup_list_equal(before, more));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_what_is_below, tree_setup, tree_teardown),
@@ -188,6 +209,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_own_hierarchy, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_too_many, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_deep, tree_setup, tree_teardown),
+                cmocka_unit_test_setup_teardown(test_identity, tree_setup, tree_teardown),
         };
 
         assert_null(cgroup_list_free(NULL));
