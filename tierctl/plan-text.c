@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/error.h"
 #include "base/parse.h"
 #include "tierctl/plan-show.h"
 #include "tierctl/table.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdint.h>
 
 #define LABEL "    %-9s"
@@ -29,9 +31,14 @@ static void print_filter(const struct filter *f, FILE *out) {
                 [FILTER_HUGEPAGE_SIZE] = { "base pages", "huge pages" },
         };
 
-        if (f->type == FILTER_MEMCG)
-                fprintf(out, "%s cgroup %s", f->matching ? "those of" : "those not of", f->memcg_path);
-        else
+        if (f->type == FILTER_MEMCG) {
+                char path[PATH_MAX];
+
+                /* A group of a captured machine may be called anything. */
+                (void) snprintf(path, sizeof(path), "%s", f->memcg_path);
+                make_printable(path);
+                fprintf(out, "%s cgroup %s", f->matching ? "those of" : "those not of", path);
+        } else
                 fprintf(out, "%s", words[f->type][f->matching]);
 }
 

@@ -5,6 +5,7 @@
 #include "policy/config.h"
 #include "policy/plan.h"
 #include "tierctl/plan-show.h"
+#include "tierctl/settings.h"
 #include "tierctl/tierctl.h"
 #include "topology/topology.h"
 
@@ -21,20 +22,14 @@ static int failed(int r, struct diag *d) {
 
 /* --config, else the root's own, else the defaults. Returns an exit status; its errors begin with file:line:col. */
 static int find_config(const struct invocation *call, struct config **ret) {
-        const char *path = TIERD_SYSCONFDIR "/tierd.yaml", *root = call->root_path ? call->root_path : "";
         char name[PATH_SIZE];
         struct diag d = {};
         int r;
 
         if (call->config)
                 r = config_load(call->config, ret, &d);
-        else {
-                if (path_format(name, sizeof(name), "%s%s", root, path) < 0)
-                        (void) path_format(name, sizeof(name), "%s", path);
-                r = config_read(call->root, path + strspn(path, "/"), name, ret, &d);
-                if (r == -ENOENT)
-                        r = config_new(ret);
-        }
+        else
+                r = settings_read(call->root, call->root_path, name, sizeof(name), ret, &d);
         if (r == -EBADMSG) {
                 (void) fprintf(stderr, "%s\n", d.text);
                 return EXIT_NO;
@@ -62,7 +57,10 @@ static int find_capability(const struct invocation *call, struct capability *ret
         return capability_from_release(release, ret, reterr);
 }
 
-/* One line per write, in order. The paths are those of the live system, whatever --root was. */
+/*
+ * One line per write, in order. The paths are those of the live system, whatever --root was. A cgroup of a captured machine
+ * may be called anything; what is printed is one line.
+ */
 static int print_ops(const struct topology *t, const struct plan *p, const struct capability *c, struct diag *reterr) {
         const struct slot_map slots = { .possible = t->possible };
         _cleanup_ops_ struct ops *ops = NULL;
@@ -73,15 +71,19 @@ static int print_ops(const struct topology *t, const struct plan *p, const struc
         r = ops_make_all(&slots, p, c, &ops);
         if (r < 0)
                 return diag_default(reterr, r, "cannot encode the plan for Linux %s: %s", c->release, strerror(-r));
-        for (size_t i = 0; i < ops->n_ops; i++)
+        for (size_t i = 0; i < ops->n_ops; i++) {
+                make_printable(ops->ops[i].value);
                 (void) printf("/%s %s\n", ops->ops[i].path, ops->ops[i].value);
+        }
         return 0;
 }
 
 int verb_plan(const struct invocation *call) {
         _cleanup_topology_ struct topology *t = NULL;
+        _cleanup_cgroup_list_ struct cgroup_list *cgroups = NULL;
         _cleanup_config_ struct config *config = NULL;
         _cleanup_plan_ struct plan *p = NULL;
+        struct plan_input in = {};
         struct plan_features features;
         struct capability capability;
         struct diag d = {};
@@ -101,7 +103,11 @@ int verb_plan(const struct invocation *call) {
                 return call->kernel && status == EXIT_NO ? EXIT_USAGE : status;
         }
         features = capability_features(&capability);
-        r = plan_make(&(struct plan_input) { .topology = t, .config = config, .features = &features }, &p, &d);
+        r = settings_expand_groups(call->root, config, &cgroups, &d);
+        if (r < 0)
+                return failed(r, &d);
+        in = (struct plan_input) { .topology = t, .config = config, .features = &features, .cgroups = cgroups };
+        r = plan_make(&in, &p, &d);
         if (r < 0)
                 return failed(r, &d);
 
