@@ -1,28 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/file.h"
 #include "damon/apply.h"
-#include "damon/capability.h"
-#include "tierctl/doctor.h"
+#include "tierctl/doctor-internal.h"
+#include "tierctl/settings.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* Each look names what it read; sources for the kernel's behaviour: docs/kernels.md. */
 
-struct patient {
-        int root;
-        struct checkup *c;
-        const struct topology *topology; /* NULL: it could not be read */
-        struct capability capability;    /* by release */
-        bool release_known;
-};
-
 static bool not_permitted(int r) {
         return r == -EACCES || r == -EPERM;
 }
 
-/* A look that failed: not being allowed to is unknown, and so is anything else that is not an answer. */
-static void cannot_tell(struct check *k, const char *path, int r) {
+void cannot_tell(struct check *k, const char *path, int r) {
         k->state = CHECK_UNKNOWN;
         check_summary(k, "/%s: cannot read: %s", path, strerror(-r));
         if (not_permitted(r))
@@ -158,8 +149,15 @@ static void look_at_modules(struct patient *p) {
                 check_summary(k, "none of the kernel's own DAMON modules runs");
                 return;
         }
-        k->state = CHECK_WARNING;
         check_summary(k, "enabled: %s", names);
+        if (p->config && p->config->exclusive_modules == MODULES_REFUSE) {
+                k->state = CHECK_PROBLEM;
+                check_meaning(k, "While one of these runs, the kernel refuses every other kdamond, and `exclusive_modules: refuse` "
+                                 "in tierd.yaml keeps tierd from stopping them: it does not start.");
+                check_action(k, "Write N to /sys/module/…/parameters/enabled, or set `exclusive_modules: stop`.");
+                return;
+        }
+        k->state = CHECK_WARNING;
         check_meaning(k, "While one of these runs, the kernel refuses every other kdamond. tierd stops them when it starts and "
                          "puts them "
                          "back when it ends; with `exclusive_modules: refuse` it does not start.");
@@ -206,6 +204,10 @@ static void look_at_demotion(struct patient *p) {
         r = file_read_line(p->root, path, value, sizeof(value));
         if (r == -ENOENT) {
                 check_summary(k, "reclaim cannot demote on this kernel");
+                if (p->config && p->config->reclaim_demotion == SETTING_ON) {
+                        k->state = CHECK_WARNING;
+                        check_meaning(k, "`reclaim_demotion: on` in tierd.yaml has no effect here.");
+                }
                 return;
         }
         if (r < 0) {
@@ -227,6 +229,13 @@ static void look_at_demotion(struct patient *p) {
 static void look_at_tiers(struct patient *p, int topology_error, const char *why) {
         struct check *k = checkup_add(p->c, "tiers", CHECK_OK);
 
+        if (topology_error == -EINVAL && p->config && p->config->tiers.n_tiers > 0) {
+                k->state = CHECK_PROBLEM;
+                check_summary(k, "the tiers of the configuration are not of this machine");
+                check_meaning(k, "%s", why);
+                check_action(k, "Name nodes that tierctl topology shows, or write `tiers: auto`.");
+                return;
+        }
         if (!p->topology) {
                 k->state = not_permitted(topology_error) ? CHECK_UNKNOWN : CHECK_PROBLEM;
                 check_summary(k, "the memory nodes cannot be read");
@@ -325,8 +334,8 @@ static const struct {
         { "kernel-silent-commit", "this release does not tell when new values were refused",
           "A refused commit ends the kdamond; tierd reads its state back after each and starts it again.", 6, 11, 6, 15 },
         { "kernel-bad-target", "this release may crash when memory is moved to a node that has just lost its memory",
-          "Fixed by 7e6c313, and in stable updates since. tierd plans with nodes that have memory only; stop it before a "
-          "node's memory is taken offline.", 6, 11, 7, 2 },
+          "Fixed by 7e6c313, and in stable updates since. tierd plans with nodes that have memory only, and leaves a node out "
+          "as soon as its memory is being taken away.", 6, 11, 7, 2 },
         { "kernel-goal-node", "this release may crash on a goal for a node that does not exist",
           "Fixed by 40250b2dded0, and in stable updates since. tierd sets goals for nodes with memory only.", 6, 16, 7, 2 },
         { "kernel-fallback", "promotion into a nearly full node may count pages as moved that were not",
@@ -354,24 +363,84 @@ static void look_at_faults(struct patient *p) {
         }
 }
 
+/* The machine's own configuration; NULL when tierd could not use it. */
+static struct config *look_at_configuration(struct patient *p, const char *root_path) {
+        struct check *k = checkup_add(p->c, "configuration", CHECK_OK);
+        _cleanup_config_ struct config *c = NULL;
+        char name[PATH_SIZE];
+        struct diag d = {};
+        int r;
+
+        r = settings_read(p->root, root_path, name, sizeof(name), &c, &d);
+        if (r < 0) {
+                k->state = not_permitted(r) ? CHECK_UNKNOWN : CHECK_PROBLEM;
+                check_summary(k, r == -EBADMSG ? "the configuration is invalid" : "the configuration cannot be read");
+                /* The source line and the caret below it need columns of their own. */
+                check_meaning(k, "%.*s", (int) strcspn(d.text, "\n"), d.text);
+                if (r == -EBADMSG)
+                        check_action(k, "tierctl check shows the place.");
+                return NULL;
+        }
+        if (name[0] == '\0')
+                check_summary(k, "there is no " TIERD_SYSCONFDIR "/tierd.yaml: the defaults hold");
+        else if (c->warnings) {
+                k->state = CHECK_INFO;
+                check_summary(k, "%s is valid", name);
+                check_meaning(k, "%s", c->warnings);
+        } else
+                check_summary(k, "%s is valid", name);
+        return TAKE_PTR(c);
+}
+
+/* What tierd would do here; NULL when there can be no plan, or not enough is known for one. */
+static struct plan *look_at_plan(struct patient *p) {
+        struct plan_features features = capability_features(&p->capability);
+        _cleanup_cgroup_list_ struct cgroup_list *cgroups = NULL;
+        struct plan_input in = { .topology = p->topology, .config = p->config, .features = &features };
+        struct plan *plan = NULL;
+        struct diag d = {};
+        struct check *k;
+        int r;
+
+        if (!p->topology || !p->config || !p->release_known || !p->capability.migrate)
+                return NULL;
+        r = settings_expand_groups(p->root, p->config, &cgroups, &d);
+        in.cgroups = cgroups;
+        if (r >= 0)
+                r = plan_make(&in, &plan, &d);
+        if (r >= 0)
+                return plan;
+        if (r == -ENOMEM)
+                p->c->error = r;
+        k = checkup_add(p->c, "plan", not_permitted(r) ? CHECK_UNKNOWN : CHECK_PROBLEM);
+        check_summary(k, "there can be no plan for this machine under its configuration");
+        check_meaning(k, "%s", d.text);
+        return NULL;
+}
+
 int checkup_make(int root, const char *root_path, struct checkup *c) {
+        _cleanup_config_ struct config *config = NULL;
         _cleanup_topology_ struct topology *t = NULL;
+        _cleanup_plan_ struct plan *plan = NULL;
         struct patient p = { .root = root, .c = c };
         struct diag d = {};
         int r;
 
-        r = topology_read(root, root_path, NULL, &t, &d);
+        look_at_kernel(&p);
+        p.config = config = look_at_configuration(&p, root_path);
+        r = topology_read(root, root_path, config && config->tiers.n_tiers > 0 ? &config->tiers : NULL, &t, &d);
         if (r == -ENOMEM)
                 return r;
         p.topology = t;
 
-        look_at_kernel(&p);
         if (look_at_damon(&p)) {
                 look_at_paddr(&p);
                 look_at_modules(&p);
         }
         look_at_tiers(&p, r, d.text);
+        p.plan = plan = look_at_plan(&p);
         look_at_blocks(&p);
+        look_at_bound_memory(&p);
         look_at_tuners(&p);
         look_at_balancing(&p);
         look_at_demotion(&p);

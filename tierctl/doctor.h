@@ -21,8 +21,8 @@ struct check {
         const char *id;                 /* part of the interface: tierctl(1) */
         enum check_state state;
         char summary[256];              /* what is, without a final full stop */
-        char meaning[512];              /* what that means for tierd: sentences, or empty */
-        char action[512];               /* what to do: sentences, or empty */
+        char meaning[2048];             /* what that means for tierd: sentences, or empty */
+        char action[2048];              /* what to do: sentences, or empty */
 };
 
 struct checkup {
@@ -40,5 +40,5 @@ void check_summary(struct check *k, const char *format, ...) __attribute__((form
 void check_meaning(struct check *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void check_action(struct check *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* All looks below `root`; only reads. `root_path` as in topology_read(). Returns 0 or -ENOMEM. */
+/* All looks below `root`, under the configuration there; only reads. `root_path` as in topology_read(). Returns 0 or -ENOMEM. */
 int checkup_make(int root, const char *root_path, struct checkup *c);

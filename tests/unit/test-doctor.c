@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/support/scratch.h"
+#include "tests/support/tiered.h"
 #include "tierctl/doctor.h"
 
 #include <errno.h>
@@ -131,11 +131,129 @@ static void test_neighbours(void **state) {
         scratch_free(s);
 }
 
+/* A machine of three tiers, and its own configuration. */
+static void test_configuration(void **state) {
+        int run;
+        struct scratch *s = tiered_new(SCRATCH_7_2, &run);
+
+        (void) state;
+        scratch_reset_faults(s);
+        assert_state(s, "configuration", CHECK_OK);
+        assert_state(s, "tiers", CHECK_OK);
+        assert_no_check(s, "plan");
+
+        scratch_put(s, "etc/tierd.yaml", "demote: {gaol: {free: 5%}}");
+        assert_state(s, "configuration", CHECK_PROBLEM);
+        scratch_put(s, "etc/tierd.yaml", "demote: {goal: {free: 1%}}");
+        assert_state(s, "configuration", CHECK_INFO);
+
+        /* Its tiers are the machine's. */
+        scratch_put(s, "etc/tierd.yaml", "tiers: [[0, 1, 2]]");
+        assert_state(s, "tiers", CHECK_WARNING);
+        scratch_put(s, "etc/tierd.yaml", "tiers: [[0], [1, 7]]");
+        assert_state(s, "tiers", CHECK_OK);
+        scratch_put(s, "etc/tierd.yaml", "tiers: [[0], [1, 9]]");
+        assert_state(s, "tiers", CHECK_PROBLEM);
+        assert_no_check(s, "plan");
+        scratch_put(s, "etc/tierd.yaml", "nodes: {9: {managed: false}}");
+        assert_state(s, "plan", CHECK_PROBLEM);
+        scratch_put(s, "etc/tierd.yaml", "tuning: {tuner: feedback}");
+        assert_state(s, "plan", CHECK_PROBLEM);
+
+        scratch_put(s, "etc/tierd.yaml", "system: {exclusive_modules: refuse, reclaim_demotion: on}");
+        assert_state(s, "exclusive-modules", CHECK_PROBLEM);
+        assert_state(s, "reclaim-demotion", CHECK_INFO);
+        scratch_remove(s, "sys/kernel/mm/numa/demotion_enabled");
+        assert_state(s, "reclaim-demotion", CHECK_WARNING);
+        (void) close(run);
+        scratch_free(s);
+}
+
+static void put_process(struct scratch *s, int pid, const char *comm, const char *cgroup, const char *maps) {
+        char path[64], text[256];
+
+        (void) snprintf(path, sizeof(path), "proc/%d/comm", pid);
+        scratch_put(s, path, comm);
+        (void) snprintf(path, sizeof(path), "proc/%d/cgroup", pid);
+        (void) snprintf(text, sizeof(text), "%s", cgroup);
+        scratch_put(s, path, text);
+        (void) snprintf(path, sizeof(path), "proc/%d/numa_maps", pid);
+        scratch_put(s, path, maps);
+}
+
+static void assert_bound(struct scratch *s, enum check_state state, const char *summary, const char *meaning, const char *action) {
+        _cleanup_checkup_ struct checkup c = {};
+        const struct check *k;
+
+        assert_int_equal(checkup_make(s->root, s->path, &c), 0);
+        k = find(&c, "bound-memory");
+        assert_non_null(k);
+        assert_string_equal(k->summary, summary);
+        assert_int_equal(k->state, state);
+        if (!strstr(k->meaning, meaning))
+                fail_msg("\"%s\" is not in: %s", meaning, k->meaning);
+        if (!strstr(k->action, action))
+                fail_msg("\"%s\" is not in: %s", action, k->action);
+}
+
+static void test_bound_memory(void **state) {
+        int run;
+        struct scratch *s = tiered_new(SCRATCH_7_2, &run);
+
+        (void) state;
+        scratch_reset_faults(s);
+        /* A capture without processes says nothing of them. */
+        assert_no_check(s, "bound-memory");
+
+        put_process(s, 1, "init", "0::/init.scope", "400000 default anon=9 N0=9 kernelpagesize_kB=4");
+        /* tierd's own preference is no news. */
+        put_process(s, 3, "tierd", "0::/system.slice/tierd.service", "400000 prefer:0 anon=9 N0=9 kernelpagesize_kB=4");
+        assert_bound(s, CHECK_OK, "no process has memory bound to managed nodes that would move", "", "");
+
+        put_process(s, 812, "postgres", "0::/db.slice/pg.service", "400000 bind:0 anon=256 N0=256 kernelpagesize_kB=4");
+        put_process(s, 99, "redis", "0::/", "400000 weighted interleave:0-1 file=/m N0=256 N1=512 kernelpagesize_kB=4");
+        assert_bound(s, CHECK_WARNING, "2 processes have 4 MiB of memory bound to managed nodes",
+                     "redis (pid 99, cgroup /): 3 MiB (weighted interleave); postgres (pid 812, cgroup "
+                     "/db.slice/pg.service): 1 MiB (bind).", "exclude: [{cgroup: /db.slice/pg.service}]");
+        /* What is excluded, by itself or by what is above it, stays. */
+        scratch_put(s, "etc/tierd.yaml", "exclude: [{cgroup: /db.slice}, {type: file}]");
+        assert_bound(s, CHECK_OK, "no process has memory bound to managed nodes that would move", "", "");
+        scratch_put(s, "etc/tierd.yaml", "exclude: [{cgroup: /db.slic}, {type: anon}]");
+        assert_bound(s, CHECK_WARNING, "1 process has 3 MiB of memory bound to managed nodes", "redis", "a cgroup of its own");
+        /* A hierarchy of the memory controller's own is the one that counts. */
+        put_process(s, 812, "postgres", "4:cpu,memory:/x\n3:memory:/db\n0::/y", "400000 bind:0 anon=256 N0=256 kernelpagesize_kB=4");
+        scratch_put(s, "etc/tierd.yaml", "exclude: [{cgroup: /db}, {type: file}]");
+        assert_bound(s, CHECK_OK, "no process has memory bound to managed nodes that would move", "", "");
+        /* Nor does what stays anyhow matter. */
+        scratch_put(s, "etc/tierd.yaml", "nodes: {0: {managed: false}}\nexclude: [{type: file}]");
+        assert_bound(s, CHECK_OK, "no process has memory bound to managed nodes that would move", "", "");
+        scratch_put(s, "etc/tierd.yaml", "tiers: [[0, 1, 2]]");
+        assert_no_check(s, "bound-memory");
+
+        scratch_put(s, "etc/tierd.yaml", "");
+        put_process(s, 5, "odd", "0::/odd", "what is this");
+        assert_bound(s, CHECK_WARNING, "2 processes have 4 MiB of memory bound to managed nodes; of 1 process it could not be "
+                     "read", "redis", "");
+        scratch_remove(s, "proc/812");
+        scratch_remove(s, "proc/99");
+        assert_bound(s, CHECK_UNKNOWN, "no process has memory bound to managed nodes that would move; of 1 process it could not "
+                     "be read", "", "as root");
+
+        for (int i = 0; i < 9; i++)
+                put_process(s, 1000 + i, "many", "0::/many", "400000 bind:0 anon=256 N0=256 kernelpagesize_kB=4");
+        assert_bound(s, CHECK_WARNING, "9 processes have 9 MiB of memory bound to managed nodes; of 1 process it could not be "
+                     "read", "many (pid 1003, cgroup /many): 1 MiB (bind); and 5 more.", "exclude: [{cgroup: /many}]");
+        (void) close(run);
+        scratch_free(s);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_kernel),
                 cmocka_unit_test(test_damon),
                 cmocka_unit_test(test_neighbours),
+                cmocka_unit_test(test_configuration),
+                cmocka_unit_test(test_bound_memory),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "damon/capability.h"
+#include "policy/config.h"
+#include "policy/plan.h"
+#include "tierctl/doctor.h"
+#include "topology/topology.h"
+
+#include <stdbool.h>
+
+/* Shared by doctor-checks.c and doctor-bound.c only: the machine that is looked at, and what is known of it. */
+struct patient {
+        int root;
+        struct checkup *c;
+        const struct config *config;     /* the machine's own; NULL: it cannot be used */
+        const struct topology *topology; /* NULL: it could not be read */
+        const struct plan *plan;         /* NULL: there can be none, or not enough is known */
+        struct capability capability;    /* by release */
+        bool release_known;
+};
+
+/* A look that failed: not being allowed to is unknown, and so is anything else that is not an answer. */
+void cannot_tell(struct check *k, const char *path, int r);
+
+/* doctor-bound.c: processes whose memory is bound to nodes that would be managed. */
+void look_at_bound_memory(struct patient *p);
