@@ -56,17 +56,14 @@ static enum status_state state_of(const struct daemon *d) {
 static void notify_status(const struct daemon *d) {
         char down[FORMAT_MAX], up[FORMAT_MAX];
         const struct status *s = d->status;
-        uint64_t moved[2] = {};
 
-        for (size_t i = 0; i < s->n_schemes; i++)
-                moved[s->schemes[i].direction == PROMOTE] += s->schemes[i].total.sz_applied;
         if (s->state == STATUS_IDLE)
                 (void) sd_notify(0, "STATUS=Nothing to manage on this machine");
         else
-                (void) sd_notifyf(0, "STATUS=%s %zu nodes, tuner %s; moved %s down, %s up",
+                (void) sd_notifyf(0, "STATUS=%s %zu nodes, tuner %s; moved of late: %s down, %s up",
                                   s->state == STATUS_PAUSED ? "Paused:" : "Managing", d->manager.books.plan->n_kdamonds,
-                                  tuner_kind_to_string(s->tuner), format_size(moved[0], down, sizeof(down)),
-                                  format_size(moved[1], up, sizeof(up)));
+                                  tuner_kind_to_string(s->tuner), format_size(d->down_bytes, down, sizeof(down)),
+                                  format_size(d->up_bytes, up, sizeof(up)));
 }
 
 void daemon_refresh(struct daemon *d) {
@@ -139,7 +136,7 @@ static void job_start(void *userdata) {
 
 void daemon_tell_advice(struct daemon *d) {
         if (d->manager.advice.error != 0)
-                telemetry_trouble(d->telemetry, TROUBLE_SYSTEM, LOG_WARNING, &d->manager.advice);
+                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_SYSTEM, LOG_WARNING, &d->manager.advice);
 }
 
 static void on_started(struct daemon *d) {
@@ -185,7 +182,7 @@ static void turn_failed(struct daemon *d) {
 
                 (void) diag_set(&told, d->job_result, "turn failed, trying again (%u of %u): %s", d->failed_turns,
                                 FAILED_TURNS_MAX, d->job_diag.text);
-                telemetry_trouble(d->telemetry, TROUBLE_TURN, LOG_WARNING, &told);
+                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_TURN, LOG_WARNING, &told);
                 arm(d->turn_timer, RETRY_US);
                 return;
         }
@@ -210,7 +207,7 @@ static void on_turn_done(struct daemon *d) {
                 return;
         }
         if (d->job_result == MANAGER_RESTARTED)
-                telemetry_trouble(d->telemetry, TROUBLE_KDAMOND, LOG_WARNING, &d->job_diag);
+                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_KDAMOND, LOG_WARNING, &d->job_diag);
         else if (d->job_result == MANAGER_NODES || d->job_result == MANAGER_GROUPS) {
                 d->replan_why = d->job_result == MANAGER_NODES ? "hotplug" : "cgroups";
                 d->replan_due = true;
@@ -251,11 +248,11 @@ static void daemon_report(struct daemon *d) {
         struct diag diag = {};
 
         d->report_due = false;
-        telemetry_sample(d->telemetry, d->status);
+        telemetry_sample(d->telemetry, d->status, &d->down_bytes, &d->up_bytes);
         notify_status(d);
         bus_announce(d->bus, true);
         if (file && metrics_write_file(d->status, file, &diag) < 0)
-                telemetry_trouble(d->telemetry, TROUBLE_METRICS_FILE, LOG_WARNING, &diag);
+                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_METRICS_FILE, LOG_WARNING, &diag);
         arm(d->report_timer, d->manager.config->telemetry_interval_us);
 }
 

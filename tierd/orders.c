@@ -65,7 +65,7 @@ static void reload_refused(struct daemon *d, int error, const struct diag *why) 
         struct diag told;
 
         (void) diag_set(&told, error, "%s\nthe configuration before stays in force", why->text);
-        telemetry_trouble(d->telemetry, TROUBLE_RELOAD, LOG_ERR, &told);
+        telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_RELOAD, LOG_ERR, &told);
         order_finish(&d->at_work, error, told.text);
 }
 
@@ -215,12 +215,12 @@ static const char *get_target(void *userdata) {
 static int set_target(void *userdata, const char *target) {
         const struct daemon *d = userdata;
 
-        for (int i = 0; i < _JOURNAL_TARGET_MAX; i++)
-                if (strcmp(journal_target_to_string((enum journal_target) i), target) == 0) {
-                        journal_set_target(d->options->journal, (enum journal_target) i);
-                        return 0;
-                }
-        return -EINVAL;
+        int t = journal_target_from_string(target);
+
+        if (t < 0)
+                return t;
+        journal_set_target(d->options->journal, (enum journal_target) t);
+        return 0;
 }
 
 const struct bus_handlers bus_handlers = {
