@@ -96,3 +96,34 @@ void made_status_quota(struct made_status *m, unsigned scheme, unsigned hundredt
         s->quota_bytes = s->ceiling_bytes / 100 * hundredths * s->quota_window_us / s->ceiling_interval_us;
         s->reason = reason;
 }
+
+static void set_note(struct made_status *m, size_t i, enum note_kind kind, const char *text) {
+        (void) snprintf(m->texts[i], sizeof(m->texts[i]), "%s", text);
+        m->notes[i] = (struct status_note) { .kind = kind, .text = m->texts[i] };
+        m->s.n_notes = MAX(m->s.n_notes, i + 1);
+}
+
+void made_status_at_work(struct made_status *m) {
+        made_status_init(m);
+        m->s.turns = 1234;
+        m->s.failed_turns = 3;
+        m->s.reloads = 2;
+        m->s.replans = 1;
+        set_note(m, 0, NOTE_LEFT_OUT, "node 3: no memory, left out");
+        set_note(m, 1, NOTE_KERNEL, "this kernel cannot tell huge pages apart");
+        for (unsigned i = 0; i < 3; i++) {
+                m->nodes[i].cpu_us = 61000001 + i * 500000;
+                m->nodes[i].restarts = i;
+                m->nodes[i].view = (struct tuner_view) { (i + 1) * 4096 * 1000, GIB + i * MIB, 5000 };
+                made_status_free(m, (int) i, 16 * GIB / 100 * (3 + i));
+        }
+        m->nodes[2].aggregate_us = 1000000;
+        for (unsigned i = 0; i < _MADE_SCHEMES; i++) {
+                made_status_move(m, i, (i + 3) * GIB, (i + 1) * GIB);
+                m->schemes[i].total.qt_exceeds = 10 + i;
+        }
+        made_status_quota(m, DEMOTE_0_1, 100, TUNER_GOAL);
+        made_status_quota(m, DEMOTE_1_2, 0, TUNER_NO_ROOM);
+        made_status_quota(m, PROMOTE_1_0, 12, TUNER_EXCHANGE);
+        made_status_quota(m, PROMOTE_2_1, 34, TUNER_FILL);
+}

@@ -33,3 +33,6 @@ void made_status_free(struct made_status *m, int nid, uint64_t free_bytes);
 
 /* The quota of a scheme: as a part of its ceiling, in hundredths. */
 void made_status_quota(struct made_status *m, unsigned scheme, unsigned hundredths, enum tuner_reason reason);
+
+/* The same machine at work: something in every field, nothing the same in two. */
+void made_status_at_work(struct made_status *m);

@@ -5,15 +5,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/file.h"
+#include "tests/support/namespace.h"
 #include "tierd/journal.h"
 #include "tierd/message-ids.h"
 #include "tierd/ring.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -21,7 +19,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
 
@@ -482,39 +479,28 @@ static void test_threads(void **state) {
 /* -- the journal's own socket, where a mount namespace can be had -- */
 
 #define SOCKET_DIRECTORY "/run/systemd/journal"
-#define NO_NAMESPACE 77
 
 /* Our own journald, so to speak: the socket, and nobody who reads it yet. */
 static int fake_journald(void) {
         struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = SOCKET_DIRECTORY "/socket" };
         int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-        if (unshare(CLONE_NEWNS) < 0) {
-                int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-                char users[64], groups[64];
-
-                (void) snprintf(users, sizeof(users), "0 %u 1", geteuid());
-                (void) snprintf(groups, sizeof(groups), "0 %u 1", getegid());
-                if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 || file_write(self, "uid_map", users) < 0 ||
-                    file_write(self, "setgroups", "deny") < 0 || file_write(self, "gid_map", groups) < 0)
-                        return -1;
-        }
-        if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 || mount("none", "/run", "tmpfs", 0, NULL) < 0)
+        if (fd < 0 || !namespace_enter() || mount("none", "/run", "tmpfs", 0, NULL) < 0 || mkdir("/run/systemd", 0755) < 0 ||
+            mkdir(SOCKET_DIRECTORY, 0755) < 0 || bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
                 return -1;
-        if (mkdir("/run/systemd", 0755) < 0 || mkdir(SOCKET_DIRECTORY, 0755) < 0)
-                return -1;
-        return fd < 0 || bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 ? -1 : fd;
+        return fd;
 }
 
-static int check_socket(void) {
+static int check_socket(void *userdata) {
         struct journal_entry e = {};
         struct journal *j = NULL;
         char text[8192], expected[64];
         unsigned lost = 0, next = 0, sent = 20000;
         int fd = fake_journald();
 
+        (void) userdata;
         if (fd < 0)
-                return NO_NAMESPACE;
+                return NAMESPACE_NONE;
         if (journal_new(LOG_INFO, &j) < 0)
                 return 1;
         journal_set_target(j, JOURNAL_JOURNAL);
@@ -554,19 +540,13 @@ static int check_socket(void) {
 }
 
 static void test_socket(void **state) {
-        pid_t child;
         int status;
 
         (void) state;
-        child = fork();
-        assert_true(child >= 0);
-        if (child == 0)
-                _exit(check_socket());
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFEXITED(status));
-        if (WEXITSTATUS(status) == NO_NAMESPACE)
+        status = namespace_run(check_socket, NULL);
+        if (status == NAMESPACE_NONE)
                 skip();
-        assert_int_equal(WEXITSTATUS(status), 0);
+        assert_int_equal(status, 0);
 }
 
 int main(void) {
