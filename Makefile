@@ -100,7 +100,8 @@ FORCE:
 # What builds it, what proves it, and what runs the guests. Kernels and a newer QEMU come later, by tests/vm/fetch, from Debian's
 # archive as well, and are unpacked below build/.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libhwloc-dev libcxl-dev libnuma-dev libyaml-dev libsystemd-dev libudev-dev libjson-c-dev
-CHECK_PACKAGES := libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev valgrind mandoc man-db shellcheck git
+CHECK_PACKAGES := libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev valgrind mandoc man-db shellcheck git dbus-daemon \
+	zsh
 GUEST_PACKAGES := cpio zstd xz-utils gzip util-linux procps mmdebstrap fakeroot uidmap
 
 deps:
@@ -129,6 +130,10 @@ golden-update: $(PROGRAMS)
 # Command lines right and wrong, by exit status and words.
 command-line: $(PROGRAMS)
 	@TIERCTL=$(B)/tierctl TIERD=$(B)/tierd tests/command-line
+
+# What bash and zsh complete, against the help texts.
+completion: $(PROGRAMS)
+	@TIERCTL=$(B)/tierctl TIERD=$(B)/tierd tests/completion
 
 # Everything that proves the project right, guests included; one line per step, logs in build/check/.
 check:
@@ -185,12 +190,31 @@ $(FUZZERS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(patsubst %.c,build/fuz
 
 # -- installation
 
+# Where others look for files; SYSTEMDUNITDIR is systemd's own answer, where pkg-config knows it.
+SYSTEMDUNITDIR ?= $(or $(shell $(PKG_CONFIG) --silence-errors --variable=systemdsystemunitdir systemd),/lib/systemd/system)
+CATALOGDIR ?= /usr/lib/systemd/catalog
+DBUSPOLICYDIR ?= /usr/share/dbus-1/system.d
+POLKITACTIONSDIR ?= /usr/share/polkit-1/actions
+BASHCOMPLETIONSDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPLETIONSDIR ?= $(PREFIX)/share/zsh/vendor-completions
+
+# A configuration that is there stays as it is. The unit names the programs where they are.
 install: $(PROGRAMS)
 	install -D -m 0755 $(B)/tierd $(DESTDIR)$(PREFIX)/sbin/tierd
 	install -D -m 0755 $(B)/tierctl $(DESTDIR)$(PREFIX)/bin/tierctl
 	[ -e $(DESTDIR)$(SYSCONFDIR)/tierd.yaml ] || install -D -m 0644 etc/tierd.yaml $(DESTDIR)$(SYSCONFDIR)/tierd.yaml
 	for page in man/*.[0-9]; do \
 		install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	install -d $(DESTDIR)$(SYSTEMDUNITDIR)
+	sed -e 's,/usr/sbin/,$(PREFIX)/sbin/,' -e 's,/usr/bin/tierctl,$(PREFIX)/bin/tierctl,' systemd/tierd.service \
+		>$(DESTDIR)$(SYSTEMDUNITDIR)/tierd.service
+	chmod 0644 $(DESTDIR)$(SYSTEMDUNITDIR)/tierd.service
+	[ ! -e systemd/tierd.catalog ] || install -D -m 0644 systemd/tierd.catalog $(DESTDIR)$(CATALOGDIR)/tierd.catalog
+	install -D -m 0644 systemd/org.tierd1.conf $(DESTDIR)$(DBUSPOLICYDIR)/org.tierd1.conf
+	install -D -m 0644 systemd/org.tierd1.policy $(DESTDIR)$(POLKITACTIONSDIR)/org.tierd1.policy
+	install -d $(DESTDIR)$(BASHCOMPLETIONSDIR) $(DESTDIR)$(ZSHCOMPLETIONSDIR)
+	install -m 0644 systemd/completion/bash/* $(DESTDIR)$(BASHCOMPLETIONSDIR)/
+	install -m 0644 systemd/completion/zsh/* $(DESTDIR)$(ZSHCOMPLETIONSDIR)/
 
 clean:
 	rm -rf build/obj build/tests build/fuzz build/sanitize build/clang build/check build/machines build/demo \
@@ -205,15 +229,15 @@ help:
 	@echo 'make demo       boot a guest with three memory tiers and watch a hot set rise in it'
 	@echo 'make check      prove everything, guests included (about 15 minutes)'
 	@echo 'make check-quick   the same without guests'
-	@echo 'make unit golden golden-update command-line valgrind lint clang check-layers'
+	@echo 'make unit golden golden-update command-line completion valgrind lint clang check-layers'
 	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
-	@echo 'make install    to DESTDIR and PREFIX (/usr), SYSCONFDIR (/etc)'
+	@echo 'make install    to DESTDIR and PREFIX (/usr), SYSCONFDIR (/etc), SYSTEMDUNITDIR (as systemd says)'
 	@echo 'make clean      remove what was built; distclean also removes fetched kernels and QEMU'
 	@echo ''
 	@echo 'SANITIZE=1      build with ASan and UBSan, in build/sanitize'
 	@echo 'WERROR=1        warnings are errors, as with CI=true'
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
-.PHONY: all deps check check-quick check-layers unit valgrind golden golden-update command-line demo figures \
+.PHONY: all deps check check-quick check-layers unit valgrind golden golden-update command-line completion demo figures \
 	tests lint lint-layout lint-c lint-shell lint-man clang fuzz install clean distclean help FORCE

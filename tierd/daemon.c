@@ -180,8 +180,7 @@ static void turn_failed(struct daemon *d) {
         if (d->job_result != -ESTALE && ++d->failed_turns < FAILED_TURNS_MAX) {
                 struct diag told;
 
-                (void) diag_set(&told, d->job_result, "turn failed, trying again (%u of %u): %s", d->failed_turns,
-                                FAILED_TURNS_MAX, d->job_diag.text);
+                (void) diag_set(&told, d->job_result, "%s (%u of %u)", d->job_diag.text, d->failed_turns, FAILED_TURNS_MAX);
                 telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_TURN, LOG_WARNING, &told);
                 arm(d->turn_timer, RETRY_US);
                 return;
