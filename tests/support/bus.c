@@ -102,16 +102,6 @@ void test_bus_done(struct test_bus *b) {
 
 /* -- the service -- */
 
-__attribute__((weak)) int metrics_format(const struct status *s, enum metrics_format format, char **ret) {
-        char *text = NULL;
-
-        if (asprintf(&text, "# stub %d\ntierd_turns_total %llu\n%s", (int) format, (unsigned long long) s->turns,
-                     format == METRICS_OPENMETRICS ? "# EOF\n" : "") < 0)
-                return -ENOMEM;
-        *ret = text;
-        return 0;
-}
-
 static const struct status *on_status(void *userdata) {
         return ((struct served *) userdata)->status;
 }
