@@ -103,9 +103,10 @@ BUILD_PACKAGES := gcc make pkg-config libc6-dev libhwloc-dev libcxl-dev libnuma-
 CHECK_PACKAGES := libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev valgrind mandoc man-db shellcheck git dbus-daemon \
 	zsh
 GUEST_PACKAGES := cpio zstd xz-utils gzip util-linux procps mmdebstrap fakeroot uidmap
+DEB_PACKAGES := dpkg-dev debhelper lintian
 
 deps:
-	tests/install-packages $(BUILD_PACKAGES) $(CHECK_PACKAGES) $(GUEST_PACKAGES)
+	tests/install-packages $(BUILD_PACKAGES) $(CHECK_PACKAGES) $(GUEST_PACKAGES) $(DEB_PACKAGES)
 
 # -- proof
 
@@ -216,8 +217,28 @@ install: $(PROGRAMS)
 	install -m 0644 systemd/completion/bash/* $(DESTDIR)$(BASHCOMPLETIONSDIR)/
 	install -m 0644 systemd/completion/zsh/* $(DESTDIR)$(ZSHCOMPLETIONSDIR)/
 
+# A Debian package in build/deb, of the tracked files as they are here. Its times are those of the last commit, so the same files
+# give the same package.
+DEB_SOURCE := build/deb/source/tierd-$(VERSION)
+deb: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+deb:
+	rm -rf build/deb
+	mkdir -p $(DEB_SOURCE)
+	git ls-files -z | tar -c --null --files-from=- | tar -x -C $(DEB_SOURCE)
+	sed -e 's/@VERSION@/$(VERSION)/' -e "s/@DATE@/$$(LC_ALL=C date -u -R -d @$$SOURCE_DATE_EPOCH)/" debian/changelog.in \
+		>$(DEB_SOURCE)/debian/changelog
+	find $(DEB_SOURCE) -exec touch -h -d @$$SOURCE_DATE_EPOCH {} +
+	cd $(DEB_SOURCE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -b
+	mv build/deb/source/tierd*_* build/deb/
+	rm -rf build/deb/source
+	@ls build/deb/tierd_*.deb
+
+# Of the binary packages that `make deb` made.
+lint-deb:
+	lintian --fail-on error,warning --pedantic --tag-display-limit 0 build/deb/tierd_*.changes
+
 clean:
-	rm -rf build/obj build/tests build/fuzz build/sanitize build/clang build/check build/machines build/demo \
+	rm -rf build/obj build/tests build/fuzz build/sanitize build/clang build/check build/machines build/demo build/deb \
 		build/libtierd.a build/tierd build/tierctl build/memload
 
 distclean:
@@ -233,6 +254,7 @@ help:
 	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    to DESTDIR and PREFIX (/usr), SYSCONFDIR (/etc), SYSTEMDUNITDIR (as systemd says)'
+	@echo 'make deb        a Debian package in build/deb; lint-deb runs lintian on it'
 	@echo 'make clean      remove what was built; distclean also removes fetched kernels and QEMU'
 	@echo ''
 	@echo 'SANITIZE=1      build with ASan and UBSan, in build/sanitize'
@@ -240,4 +262,4 @@ help:
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
 .PHONY: all deps check check-quick check-layers unit valgrind golden golden-update command-line completion demo figures \
-	tests lint lint-layout lint-c lint-shell lint-man clang fuzz install clean distclean help FORCE
+	tests lint lint-layout lint-c lint-shell lint-man lint-deb clang fuzz install deb clean distclean help FORCE

@@ -155,7 +155,15 @@ tierd_kill() {
 	[ "$INIT" = systemd ] || wait "$tierd" 2>/dev/null
 }
 
+# Of a package that was brought, and is not installed yet, the service is not to run before it is wanted.
+unit_install() {
+	[ -e /root/tierd.deb ] && ! command -v tierd >/dev/null || return 0
+	dpkg -i /root/tierd.deb >/out/dpkg.log 2>&1
+	same "dpkg -i" $? 0
+	systemctl stop tierd
+}
 unit_configure() { # [FILE]
+	unit_install
 	rm -f /etc/tierd.yaml
 	[ -z "$1" ] || cp "$1" /etc/tierd.yaml
 }
