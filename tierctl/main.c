@@ -2,6 +2,7 @@
 #include "tierctl/tierctl.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/parse.h"
 
 #include <getopt.h>
 #include <stdarg.h>
@@ -15,16 +16,20 @@ enum {
         OPTION_OPS = 1 << 2,
         OPTION_KERNEL = 1 << 3,
         OPTION_CONFIG = 1 << 4,
+        OPTION_INTERVAL = 1 << 5,
+        OPTION_ITERATIONS = 1 << 6,
 };
 
 static const struct option options[] = {
-        { "root",    required_argument, NULL, 'r' },
-        { "json",    no_argument,       NULL, 'j' },
-        { "ops",     no_argument,       NULL, 'o' },
-        { "kernel",  required_argument, NULL, 'k' },
-        { "config",  required_argument, NULL, 'c' },
-        { "help",    no_argument,       NULL, 'h' },
-        { "version", no_argument,       NULL, 'V' },
+        { "root",       required_argument, NULL, 'r' },
+        { "json",       no_argument,       NULL, 'j' },
+        { "ops",        no_argument,       NULL, 'o' },
+        { "kernel",     required_argument, NULL, 'k' },
+        { "config",     required_argument, NULL, 'c' },
+        { "interval",   required_argument, NULL, 'i' },
+        { "iterations", required_argument, NULL, 'n' },
+        { "help",       no_argument,       NULL, 'h' },
+        { "version",    no_argument,       NULL, 'V' },
         {},
 };
 
@@ -33,16 +38,22 @@ static const struct {
         unsigned bit;
         const char *name;
 } option_bits[] = {
-        { 'r', OPTION_ROOT,   "--root"   },
-        { 'j', OPTION_JSON,   "--json"   },
-        { 'o', OPTION_OPS,    "--ops"    },
-        { 'k', OPTION_KERNEL, "--kernel" },
-        { 'c', OPTION_CONFIG, "--config" },
+        { 'r', OPTION_ROOT,       "--root"       },
+        { 'j', OPTION_JSON,       "--json"       },
+        { 'o', OPTION_OPS,        "--ops"        },
+        { 'k', OPTION_KERNEL,     "--kernel"     },
+        { 'c', OPTION_CONFIG,     "--config"     },
+        { 'i', OPTION_INTERVAL,   "--interval"   },
+        { 'n', OPTION_ITERATIONS, "--iterations" },
 };
+
+/* Oftener than the daemon measures is of no use, and its numbers of a day ago are none. */
+#define INTERVAL_MIN_US UINT64_C(100000)
+#define INTERVAL_MAX_US UINT64_C(86400000000)
 
 struct verb {
         const char *name;
-        int (*run)(const struct invocation *call);      /* NULL: a question to the running daemon */
+        int (*run)(const struct invocation *call);      /* NULL: not yet */
         unsigned options;
         int max_arguments;
         const char *needs;                              /* what the argument is, where there must be one; NULL */
@@ -53,19 +64,20 @@ static const struct verb verbs[] = {
         { "plan",     verb_plan,     OPTION_ROOT | OPTION_JSON | OPTION_OPS | OPTION_KERNEL | OPTION_CONFIG, 0, NULL },
         { "check",    verb_check,    0,                                                                      1, NULL },
         { "doctor",   verb_doctor,   OPTION_ROOT | OPTION_JSON,                                              0, NULL },
-        { "status",   NULL,          OPTION_JSON,                                                            0, NULL },
-        { "top",      NULL,          0,                                                                      0, NULL },
-        { "pause",    NULL,          0,                                                                      0, NULL },
-        { "resume",   NULL,          0,                                                                      0, NULL },
-        { "reload",   NULL,          0,                                                                      0, NULL },
+        { "status",   verb_status,   OPTION_JSON,                                                            0, NULL },
+        { "top",      verb_top,      OPTION_INTERVAL | OPTION_ITERATIONS,                                    0, NULL },
+        { "pause",    verb_pause,    0,                                                                      0, NULL },
+        { "resume",   verb_resume,   0,                                                                      0, NULL },
+        { "reload",   verb_reload,   0,                                                                      0, NULL },
         { "drain",    NULL,          0,                                                                      1, "the node" },
-        { "metrics",  NULL,          0,                                                                      0, NULL },
+        { "metrics",  verb_metrics,  0,                                                                      0, NULL },
 };
 
 static const char help[] =
-        "tierctl shows how tierd sees this machine's memory tiers, and what it would do\n"
-        "with them.\n"
+        "tierctl shows how tierd sees this machine's memory tiers, what it would do with\n"
+        "them, and what the running daemon does.\n"
         "\n"
+        "Of this machine, or a captured one:\n"
         "  tierctl topology [--root DIR] [--json]\n"
         "          nodes, tiers, neighbours, and which source ranked them\n"
         "  tierctl plan [--root DIR] [--kernel RELEASE] [--config FILE] [--json | --ops]\n"
@@ -75,15 +87,26 @@ static const char help[] =
         "  tierctl doctor [--root DIR] [--json]\n"
         "          can this machine run tierd, and what would hold it back\n"
         "\n"
+        "Of the running daemon:\n"
+        "  tierctl status [--json]\n"
+        "          is it well; tiers, goals, quotas, what moved\n"
+        "  tierctl top [--interval TIME] [--iterations N]\n"
+        "          the same, live\n"
+        "  tierctl metrics\n"
+        "          OpenMetrics text\n"
+        "  tierctl pause | resume | reload\n"
+        "          stop moving memory, go on, read the configuration again; root's,\n"
+        "          or for whom polkit permits it\n"
+        "\n"
         "  --root DIR        a captured machine: a directory holding sys/ and proc/\n"
         "  --kernel RELEASE  plan for this kernel, such as 6.12\n"
         "  --config FILE     plan with this configuration\n"
         "  --json            for programs\n"
+        "  --interval TIME   from one sample to the next: 500ms, 2s (the default), 1m\n"
+        "  --iterations N    end after N samples\n"
         "  --help, --version\n"
         "\n"
-        "None of these needs the daemon, or changes anything. What only the daemon knows\n"
-        "or does, this version's cannot be asked yet: status, top, pause, resume, reload,\n"
-        "drain NODE, metrics.\n"
+        "Not in this version yet: drain NODE.\n"
         "\n"
         "Exit status: 0 well, 1 the answer is no, 2 wrong usage, 3 no daemon,\n"
         "4 not permitted, 5 internal.\n";
@@ -130,7 +153,7 @@ static int run(const struct verb *verb, unsigned given, struct invocation *call)
         if (call->json && call->ops)
                 return usage_error("%s: --json and --ops are two forms of one answer, choose one", verb->name);
         if (!verb->run) {
-                (void) fprintf(stderr, "tierctl: %s: this version's daemon cannot be asked yet\n", verb->name);
+                (void) fprintf(stderr, "tierctl: %s: this version's daemon cannot be asked for that yet\n", verb->name);
                 return EXIT_NO_DAEMON;
         }
 
@@ -174,6 +197,15 @@ int main(int argc, char **argv) {
                         break;
                 case 'c':
                         call.config = optarg;
+                        break;
+                case 'i':
+                        if (parse_duration(optarg, &call.interval_us) < 0 || call.interval_us < INTERVAL_MIN_US ||
+                            call.interval_us > INTERVAL_MAX_US)
+                                return usage_error("--interval %s: not a time from 100ms to 24h, such as 2s", optarg);
+                        break;
+                case 'n':
+                        if (parse_u64(optarg, &call.iterations) < 0 || call.iterations == 0)
+                                return usage_error("--iterations %s: not a number from 1", optarg);
                         break;
                 case 'h':
                         (void) fputs(help, stdout);

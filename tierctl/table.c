@@ -61,12 +61,12 @@ int table_add(struct table *t, const char *format, ...) {
         return 0;
 }
 
-/* Characters, not bytes, among the first `len` bytes: those that begin one. */
-static size_t text_width(const char *s, size_t len) {
+size_t text_width(const char *text, size_t len) {
         size_t n = 0;
 
-        for (; len > 0 && *s; s++, len--)
-                n += ((unsigned char) *s & 0xc0) != 0x80;
+        /* Those bytes that begin a character. */
+        for (; len > 0 && *text; text++, len--)
+                n += ((unsigned char) *text & 0xc0) != 0x80;
         return n;
 }
 
@@ -89,34 +89,72 @@ static size_t column_width(const struct table *t, size_t column) {
         return width;
 }
 
-void table_print(const struct table *t, FILE *f, bool colour) {
+enum { NOT_SHOWN = SIZE_MAX };
+
+/* Leaves columns out, the highest rank first and of one rank the last first, until the others fit. */
+static void leave_out(const struct table *t, size_t *widths, size_t width, const unsigned *ranks) {
+        for (;;) {
+                size_t total = 0, shown = 0, worst = 0;
+
+                for (size_t c = 0; c < t->n_columns; c++) {
+                        if (widths[c] == NOT_SHOWN)
+                                continue;
+                        total += widths[c] + (shown++ > 0 ? strlen(GAP) : 0);
+                        if (widths[worst] == NOT_SHOWN || ranks[c] >= ranks[worst])
+                                worst = c;
+                }
+                if (total <= width || widths[worst] == NOT_SHOWN || ranks[worst] == 0)
+                        return;
+                widths[worst] = NOT_SHOWN;
+        }
+}
+
+static void print_row(const struct table *t, FILE *f, const size_t *widths, char *const *cells) {
+        size_t last = 0;
+
+        for (size_t c = 0; c < t->n_columns; c++)
+                if (widths[c] != NOT_SHOWN)
+                        last = c;
+        for (size_t c = 0; c <= last; c++)
+                if (widths[c] != NOT_SHOWN)
+                        print_cell(f, &t->columns[c], cells ? cells[c] : t->columns[c].title, widths[c], c == last);
+}
+
+void table_print_within(const struct table *t, FILE *f, bool colour, size_t width, const unsigned *ranks) {
         _cleanup_free_ size_t *widths = calloc(t->n_columns + 1, sizeof(*widths));
 
-        /* Without memory for widths the table is still readable. */
-        for (size_t c = 0; widths && c < t->n_columns; c++)
+        /* Without memory for widths there is none for the rest either. */
+        if (!widths)
+                return;
+        for (size_t c = 0; c < t->n_columns; c++)
                 widths[c] = column_width(t, c);
+        if (ranks)
+                leave_out(t, widths, width, ranks);
 
         (void) fputs(colour ? BOLD : "", f);
-        for (size_t c = 0; c < t->n_columns; c++)
-                print_cell(f, &t->columns[c], t->columns[c].title, widths ? widths[c] : 0, c + 1 == t->n_columns);
+        print_row(t, f, widths, NULL);
         (void) fputs(colour ? RESET "\n" : "\n", f);
-
         for (size_t row = 0; (row + 1) * t->n_columns <= t->n_cells; row++) {
-                for (size_t c = 0; c < t->n_columns; c++)
-                        print_cell(f, &t->columns[c], t->cells[row * t->n_columns + c], widths ? widths[c] : 0,
-                                   c + 1 == t->n_columns);
+                print_row(t, f, widths, t->cells + row * t->n_columns);
                 (void) fputc('\n', f);
         }
 }
 
+void table_print(const struct table *t, FILE *f, bool colour) {
+        table_print_within(t, f, colour, SIZE_MAX, NULL);
+}
+
 void text_wrap(const char *text, size_t indent, size_t column, FILE *f) {
-        enum { WIDTH = 80 };
+        text_wrap_within(text, indent, column, 80, f);
+}
+
+void text_wrap_within(const char *text, size_t indent, size_t column, size_t screen, FILE *f) {
         bool begun = false;
 
         for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
                 size_t n = strcspn(text, " "), width = text_width(text, n);
 
-                if (begun && column + 1 + width > WIDTH) {
+                if (begun && column + 1 + width > screen) {
                         (void) fputc('\n', f);
                         column = 0;
                         begun = false;

@@ -33,10 +33,22 @@ int table_add(struct table *t, const char *format, ...) __attribute__((format(pr
 void table_print(const struct table *t, FILE *f, bool colour);
 
 /*
+ * The same within `width` columns of the screen, as far as it goes: columns are left out, those with the highest rank first.
+ * `ranks` has one per column; one of rank 0 always stays.
+ */
+void table_print_within(const struct table *t, FILE *f, bool colour, size_t width, const unsigned *ranks);
+
+/*
  * A paragraph: words, broken so that lines end within 80 columns where they can, each line behind `indent` blanks. The first
  * one stands behind what is on its line already, `column` columns of it (0: its indent is printed as well).
  */
 void text_wrap(const char *text, size_t indent, size_t column, FILE *f);
+
+/* The same on a screen of that many columns. */
+void text_wrap_within(const char *text, size_t indent, size_t column, size_t screen, FILE *f);
+
+/* How many columns the first `len` bytes of UTF-8 text take: one a character. */
+size_t text_width(const char *text, size_t len);
 
 /* Colour is for people at a terminal who have not asked to be spared it (NO_COLOR, TERM=dumb). */
 bool table_use_colour(FILE *f);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Exit statuses, part of the interface (tierctl(1)). */
 enum {
@@ -23,6 +24,8 @@ struct invocation {
         const char *config;             /* --config FILE; NULL */
         bool json;                      /* --json */
         bool ops;                       /* --ops */
+        uint64_t interval_us;           /* --interval; 0: the verb's own */
+        uint64_t iterations;            /* --iterations; 0: without end */
         int argc;                       /* what is left of the command line, without the verb */
         char **argv;
 };
@@ -31,6 +34,12 @@ int verb_topology(const struct invocation *call);
 int verb_plan(const struct invocation *call);
 int verb_check(const struct invocation *call);
 int verb_doctor(const struct invocation *call);
+int verb_status(const struct invocation *call);
+int verb_top(const struct invocation *call);
+int verb_pause(const struct invocation *call);
+int verb_resume(const struct invocation *call);
+int verb_reload(const struct invocation *call);
+int verb_metrics(const struct invocation *call);
 
 /*
  * What a failure means to the caller of tierctl: not permitted, out of memory (internal), or else the answer is no: what was
