@@ -149,13 +149,14 @@ static void describe_movement(const struct snapshot *s, const struct pace *pace,
                 if (gap_bp(scheme) > SLACK_BP)
                         goals = "goals nearly met";
         }
-        if (p.down == 0 && p.up == 0) {
+        if (p.down == 0 && p.up == 0)
                 (void) snprintf(buf, size, "%s, %s", goals, p.known ? "nothing moves" : "at rest");
-                return;
-        }
-        (void) snprintf(buf, size, "%s, moving %s%s down, %s up", goals, p.known ? "" : "up to ",
-                        p.down > 0 ? format_rate(p.down, down, sizeof(down)) : "nothing",
-                        p.up > 0 ? format_rate(p.up, up, sizeof(up)) : "nothing");
+        else if (p.down == 0 || p.up == 0)
+                (void) snprintf(buf, size, "%s; %s %s %s", goals, p.known ? "moving" : "quota",
+                                format_rate(MAX(p.down, p.up), down, sizeof(down)), p.down > 0 ? "down" : "up");
+        else
+                (void) snprintf(buf, size, "%s; %s %s down, %s up", goals, p.known ? "moving" : "quotas",
+                                format_rate(p.down, down, sizeof(down)), format_rate(p.up, up, sizeof(up)));
 }
 
 enum mood headline_make(const struct snapshot *s, const struct pace *pace, uint64_t now_monotonic_us,

@@ -29,6 +29,7 @@ static const char bus_config[] =
         "<busconfig>\n"
         "  <listen>unix:path=%s/socket</listen>\n"
         "  <auth>EXTERNAL</auth>\n"
+        "  <servicedir>%s</servicedir>\n"
         "  <policy context=\"default\">\n"
         "    <allow user=\"*\"/>\n"
         "    <allow own=\"*\"/>\n"
@@ -47,7 +48,7 @@ void test_bus_new(struct test_bus *b) {
         (void) snprintf(name, sizeof(name), "%s/bus.conf", b->path);
         f = fopen(name, "we");
         assert_non_null(f);
-        assert_true(fprintf(f, bus_config, b->path) > 0);
+        assert_true(fprintf(f, bus_config, b->path, b->path) > 0);
         assert_int_equal(fclose(f), 0);
         (void) snprintf(b->address, sizeof(b->address), "unix:path=%s/socket", b->path);
         assert_int_equal(setenv("DBUS_SYSTEM_BUS_ADDRESS", b->address, 1), 0);
@@ -89,7 +90,7 @@ void test_bus_stop(struct test_bus *b) {
 }
 
 void test_bus_done(struct test_bus *b) {
-        static const char *const names[] = { "bus.conf", "socket" };
+        static const char *const names[] = { "bus.conf", "socket", "org.tierd1.service", "activated" };
         char path[96];
 
         test_bus_stop(b);

@@ -52,7 +52,7 @@ struct status *example_status(void) {
         *s = (struct status) {
                 .state = STATUS_MANAGING, .release = "6.12.57", .tuner = TUNER_DIRECT, .rank_source = RANK_HMAT, .n_tiers = 2,
                 .started_realtime_us = UINT64_C(1795000000) * SECOND, .taken_realtime_us = UINT64_C(1795100000) * SECOND,
-                .taken_us = UINT64_C(123456) * SECOND, .telemetry_interval_us = 10 * SECOND,
+                .taken_us = SECOND, .telemetry_interval_us = 10 * SECOND,
                 .config_path = strdup("/etc/tierd.yaml"), .turns = 4242, .failed_turns = 1, .reloads = 2, .replans = 3,
         };
         s->nodes = calloc(4, sizeof(*s->nodes));

@@ -5,7 +5,8 @@
 
 /*
  * A snapshot made by hand, of a machine with two sockets' DRAM above one expander, and a node without memory: managing under the
- * direct tuner, one scheme at work, one without room, the others at rest. Owned by the caller.
+ * direct tuner, one pair of schemes at work, the other at rest. It was taken a second after the machine had booted. Owned by the
+ * caller.
  */
 struct status *example_status(void);
 

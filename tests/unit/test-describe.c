@@ -51,7 +51,7 @@ static void test_values(void **state) {
                 { "/telemetry_interval_us", "10000000" },
                 { "/started_realtime_us", "1795000000000000" },
                 { "/taken_realtime_us", "1795100000000000" },
-                { "/taken_monotonic_us", "123456000000" },
+                { "/taken_monotonic_us", "1000000" },
                 { "/counters", "{\"turns\":4242,\"failed_turns\":1,\"reloads\":2,\"replans\":3}" },
                 { "/tiers", "[[0,1],[2]]" },
                 { "/notes", "[\"node 3: no memory, left out\"]" },
