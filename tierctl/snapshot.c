@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierctl/snapshot.h"
-#include "base/utf8.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -45,7 +44,7 @@ static int get_small(json_object *o, const char *key) {
 
 /* One line, that does not steer the terminal. */
 static void make_line(char *text) {
-        make_printable(utf8_repair(text));
+        make_printable(text);
         for (; *text; text++)
                 if (*text == '\n')
                         *text = ' ';

@@ -178,7 +178,7 @@ static void test_no_daemon(void **state) {
         (void) snprintf(activated, sizeof(activated), "%s/activated", test_bus.path);
         f = fopen(path, "we");
         assert_non_null(f);
-        assert_true(fprintf(f, "[D-BUS Service]\nName=org.tierd1\nExec=/usr/bin/touch %s\n", activated) > 0);
+        assert_true(fprintf(f, "[D-BUS Service]\nName=org.tierd1\nExec=/bin/sh -c \"touch %s; exit 1\"\n", activated) > 0);
         assert_int_equal(fclose(f), 0);
         assert_true(sd_bus_call_method(client, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                        "ReloadConfig", NULL, NULL, NULL) >= 0);
