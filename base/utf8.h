@@ -14,8 +14,8 @@ static inline bool utf8_is_control(uint32_t c) {
 }
 
 /*
- * File names, notes and lines of a configuration may hold any bytes; D-Bus, JSON and OpenMetrics take UTF-8 alone, and a message
- * with anything else in it is not sent at all. Every byte that is no part of a character becomes a question mark, and so do
- * those of code points that Unicode keeps for no character, which sd-bus refuses. Returns text.
+ * File names, notes and lines of a configuration may hold any bytes; D-Bus, JSON and OpenMetrics take UTF-8 alone, and a
+ * message with anything else in it is not sent at all. Every byte that is no part of a character becomes a question mark, and
+ * so do those of code points that Unicode keeps for no character, which sd-bus refuses. Returns text.
  */
 char *utf8_repair(char *text);

@@ -52,8 +52,9 @@ int client_error(const sd_bus_error *error, struct diag *reterr) {
         if (!error || !error->name)
                 return 0;
         if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
-                return diag_set(reterr, -ENOTCONN, "tierd is not running; `systemctl start tierd` starts it, and `journalctl -u tierd` "
-                                                   "tells why it ended");
+                return diag_set(reterr, -ENOTCONN,
+                                "tierd is not running; `systemctl start tierd` starts it, and `journalctl -u tierd` tells why "
+                                "it ended");
         if (sd_bus_error_has_name(error, "org.tierd1.Error.Stopping"))
                 return diag_set(reterr, -ENOTCONN, "tierd is being stopped");
         if (sd_bus_error_has_names(error, SD_BUS_ERROR_ACCESS_DENIED, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))

@@ -27,8 +27,8 @@ int client_new_call(sd_bus *bus, const char *method, bool interactive, sd_bus_me
 /*
  * Calls, and waits for the answer. `ret_text` (NULL: the method returns nothing) is the string that it returns, to be freed.
  * `interactive`: polkit may ask for a password. Returns 0 or, with a sentence:
- * -ENOTCONN there is no daemon; -EACCES not permitted; -EBADMSG its configuration is refused, reterr has the daemon's text as it
- * is; -ETIMEDOUT no answer; -EIO it failed, or something else did; -ENOMEM.
+ * -ENOTCONN there is no daemon; -EACCES not permitted; -EBADMSG its configuration is refused, reterr has the daemon's text as
+ * it is; -ETIMEDOUT no answer; -EIO it failed, or something else did; -ENOMEM.
  */
 int client_call(sd_bus *bus, const char *method, bool interactive, uint64_t timeout_us, char **ret_text, struct diag *reterr);
 

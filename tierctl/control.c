@@ -44,6 +44,6 @@ int verb_reload(const struct invocation *call) {
         if (r != -EBADMSG)
                 return r < 0 ? client_report(&d) : EXIT_WELL;
         /* It begins with file:line:col, as check's does, so that editors can jump there. */
-        (void) fprintf(stderr, "%s\nThe configuration before stays in force.\n", d.text);
+        (void) fprintf(stderr, "%s\n", d.text);
         return EXIT_NO;
 }

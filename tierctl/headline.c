@@ -109,7 +109,8 @@ static void describe_effort(const struct shown_scheme *s, char *buf, size_t size
         char rate[FORMAT_MAX];
 
         if (s->rate > 0)
-                (void) snprintf(buf, size, "demoting to node %d at up to %s", s->target, format_rate(s->rate, rate, sizeof(rate)));
+                (void) snprintf(buf, size, "demoting to node %d at up to %s", s->target,
+                                format_rate(s->rate, rate, sizeof(rate)));
         else if (strcmp(s->reason, "settling") == 0)
                 (void) snprintf(buf, size, "not demoting yet, tierd still learns what is cold");
         else
@@ -130,8 +131,8 @@ static enum mood tell_low(const struct snapshot *s, const struct shown_scheme *w
                                 worst->source, has, wanted, worst->target, more);
         else {
                 describe_effort(worst, effort, sizeof(effort));
-                (void) snprintf(buf, HEADLINE_MAX, "LOW: node %d has %s free of %s wanted; %s%s", worst->source, has, wanted, effort,
-                                more);
+                (void) snprintf(buf, HEADLINE_MAX, "LOW: node %d has %s free of %s wanted; %s%s", worst->source, has, wanted,
+                                effort, more);
         }
         return full ? MOOD_BAD : MOOD_NOTICE;
 }

@@ -5,8 +5,8 @@
 
 /*
  * One line for an operator who has been woken up: is it well, and if not, what is wrong with which node. Its first word is the
- * verdict: OK, IDLE, STARTING, STOPPING, PAUSED, LOW (a node has less free memory than it should), FULL (it has, and the tier below
- * has no room), STALE (tierd is there, but has not measured for a while).
+ * verdict: OK, IDLE, STARTING, STOPPING, PAUSED, LOW (a node has less free memory than it should), FULL (it has, and the tier
+ * below has no room), STALE (tierd is there, but has not measured for a while).
  */
 enum mood { MOOD_GOOD, MOOD_NOTICE, MOOD_BAD };
 
@@ -18,7 +18,8 @@ struct pace {
 
 /* Pure. `now_monotonic_us` is CLOCK_MONOTONIC's, as taken_monotonic_us is. */
 #define HEADLINE_MAX 256
-enum mood headline_make(const struct snapshot *s, const struct pace *pace, uint64_t now_monotonic_us, char buf[static HEADLINE_MAX]);
+enum mood headline_make(const struct snapshot *s, const struct pace *pace, uint64_t now_monotonic_us,
+                        char buf[static HEADLINE_MAX]);
 
 /* A time that has passed, for people: "0.4 s", "12 s", "5 min", "27 h", "12 days". */
 char *format_age(uint64_t us, char *buf, size_t size);

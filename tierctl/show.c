@@ -193,13 +193,11 @@ static int add_scheme(const struct show *s, struct table *t, const struct shown_
         if (r == 0)
                 r = table_add(t, "%s", format_rate(scheme->rate, text, sizeof(text)));
         if (r == 0 && s->before) {
-                r = before ? table_add(t, "%s", format_rate(growth(s, before->tried_bytes, scheme->tried_bytes), text, sizeof(text)))
-                           : table_add(t, "-");
+                r = table_add(t, "%s", format_rate(before ? growth(s, before->tried_bytes, scheme->tried_bytes) : 0, text,
+                                                   sizeof(text)));
                 if (r == 0)
-                        r = before ? table_add(t, "%s",
-                                               format_rate(growth(s, before->applied_bytes, scheme->applied_bytes), text,
-                                                           sizeof(text)))
-                                   : table_add(t, "-");
+                        r = table_add(t, "%s", format_rate(before ? growth(s, before->applied_bytes, scheme->applied_bytes) : 0,
+                                                           text, sizeof(text)));
         }
         if (r == 0)
                 r = table_add(t, "%s", size_or_dash(scheme->applied_bytes, text, sizeof(text)));

@@ -38,7 +38,8 @@ void status_format_run(const struct snapshot *s, const struct moment *now, char 
                      s->tuner[0] ? ", tuner " : "", s->tuner);
         n = MIN((size_t) MAX(w, 0), size);
         if (s->started_realtime_us > 0 && s->started_realtime_us < now->realtime_us) {
-                w = snprintf(buf + n, size - n, ", up %s", format_age(now->realtime_us - s->started_realtime_us, up, sizeof(up)));
+                w = snprintf(buf + n, size - n, ", up %s",
+                             format_age(now->realtime_us - s->started_realtime_us, up, sizeof(up)));
                 n = MIN(n + (size_t) MAX(w, 0), size);
         }
         if (s->taken_monotonic_us <= now->monotonic_us)

@@ -111,8 +111,8 @@ int terminal_draw(const struct terminal *t, const char *text, size_t columns, si
                 size_t len = strcspn(text, "\n");
 
                 /*
-                 * Cleared before it is written: behind a line as wide as the screen the cursor stands on its last character. The
-                 * last row ends without a line feed, which would scroll.
+                 * Cleared before it is written: behind a line as wide as the screen the cursor stands on its last character.
+                 * The last row ends without a line feed, which would scroll.
                  */
                 (void) fputs(row > 0 ? "\r\n" CLEAR_LINE : CLEAR_LINE, f);
                 (void) fwrite(text, 1, cut(text, len, columns), f);

@@ -32,7 +32,8 @@ static void print_headline(const struct frame *frame, const struct moment *now, 
         format_clock(now->realtime_us, false, clock, sizeof(clock));
         used = text_width(text, sizeof(text)) + 1 + strlen(clock);
         if (frame->live && used <= width)
-                (void) fprintf(f, "%s%s%*s%s\n", text, frame->show.colour ? COLOUR_END : "", (int) (width - used + 1), "", clock);
+                (void) fprintf(f, "%s%s%*s%s\n", text, frame->show.colour ? COLOUR_END : "", (int) (width - used + 1), "",
+                               clock);
         else
                 /* The terminal's part ends the colour with the line. */
                 text_wrap_within(text, 0, 0, MAX(width, (size_t) 20), f);
@@ -42,7 +43,8 @@ static void print_run(const struct frame *frame, const struct moment *now, FILE 
         char text[256], interval[FORMAT_MAX], hint[64];
 
         status_format_run(frame->show.now, now, text, sizeof(text));
-        (void) snprintf(hint, sizeof(hint), "every %s, q quits", format_duration(frame->interval_us, interval, sizeof(interval)));
+        (void) snprintf(hint, sizeof(hint), "every %s, q quits",
+                        format_duration(frame->interval_us, interval, sizeof(interval)));
         if (text_width(text, sizeof(text)) + 2 + strlen(hint) > frame->show.width)
                 (void) snprintf(hint, sizeof(hint), "q quits");
         if (frame->live && text_width(text, sizeof(text)) + 2 + strlen(hint) <= frame->show.width)

@@ -12,8 +12,8 @@
 #include <systemd/sd-event.h>
 
 /*
- * The daemon's status, again and again. It is asked asynchronously, so that keys and signals are heard while it does not answer;
- * when it goes away that is shown, and it is waited for.
+ * The daemon's status, again and again. It is asked asynchronously, so that keys and signals are heard while it does not
+ * answer; when it goes away that is shown, and it is waited for.
  */
 
 /* Direct tuning takes a turn in 0.4 to 1 s: there are new numbers every time. */
@@ -55,7 +55,8 @@ static int top_end(struct top *t, int status) {
 static void top_draw(struct top *t) {
         struct moment now = moment_now();
         struct frame frame = {
-                .show = { .now = t->now, .before = show_base(t->now, t->before), .width = 80, .colour = t->colour, .bars = t->bars },
+                .show = { .now = t->now, .before = show_base(t->now, t->before), .width = 80, .colour = t->colour,
+                          .bars = t->bars },
                 .trouble = t->trouble.error < 0 ? t->trouble.text : NULL, .interval_us = t->interval_us, .live = t->live,
         };
         _cleanup_free_ char *text = NULL;
@@ -263,7 +264,7 @@ static int end_by_signal(int signal_number, int status) {
 int verb_top(const struct invocation *call) {
         struct top t = {
                 .interval_us = call->interval_us > 0 ? call->interval_us : INTERVAL_US, .left = call->iterations,
-                .live = terminal_is_live(STDOUT_FILENO), 
+                .live = terminal_is_live(STDOUT_FILENO),
                 .terminal = { .in = STDIN_FILENO, .out = STDOUT_FILENO },
         };
         _cleanup_free_ char *text = NULL;

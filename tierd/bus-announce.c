@@ -90,7 +90,8 @@ static uint64_t digest_reason(const struct status *s, const void *object) {
 
 #define MEMBER(type, member) offsetof(type, member), sizeof(((type *) NULL)->member)
 /* Two members, the second right behind the first. */
-#define MEMBERS(type, first, second) offsetof(type, first), offsetof(type, second) + sizeof(((type *) NULL)->second) - offsetof(type, first)
+#define MEMBERS(type, first, second) \
+        offsetof(type, first), offsetof(type, second) + sizeof(((type *) NULL)->second) - offsetof(type, first)
 
 static const struct property manager_properties[] = {
         { "State",                 MEMBER(struct status, state),                 NULL, true },

@@ -78,7 +78,7 @@ void bus_announce_end(struct bus *b);
 enum request_kind { REQUEST_RELOAD, REQUEST_PAUSE, REQUEST_RESUME, REQUEST_LOG_LEVEL, REQUEST_LOG_TARGET };
 
 /*
- * Finds out who asks, has it done if they may, and answers. `level` and `target` (a string inside the message) are for the log's
+ * Finds out who asks, has it done if they may, and answers. `level` and `target` (a constant string) are for the log's
  * settings. Returns 1; or a negative errno with an error for the caller, from a method's handler.
  */
 int request_begin(struct bus *b, sd_bus_message *m, enum request_kind kind, int level, const char *target,

@@ -267,7 +267,7 @@ const char *scheme_path(const struct status_scheme *s, char buf[static OBJECT_PA
 
 /* sd-bus gives objects as void *; the getters change nothing. */
 static int found(const void *object, void **ret_found) {
-        *ret_found = (void *) (uintptr_t) object;
+        *ret_found = (void *) object;
         return object ? 1 : 0;
 }
 

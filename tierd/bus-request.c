@@ -10,7 +10,8 @@
 
 /*
  * Who a caller is, the bus is asked: it knows by the socket, while a look into /proc needs privileges that tierd does not have,
- * and finds another process if the caller is gone. Names of connections are never used again, so the answer is about the caller.
+ * and finds another process if the caller is gone. Names of connections are never used again, so the answer is about the
+ * caller.
  *
  * All of it is asynchronous. (sd-bus's own checks of privileges, those of methods not marked as unprivileged, and
  * sd_bus_query_sender_creds() wait for the bus's answer inside the event loop.)
@@ -28,7 +29,7 @@ struct bus_request {
         struct bus_request *previous, *next;
         enum request_kind kind;
         int level;
-        const char *target;             /* inside `message` */
+        const char *target;
         sd_bus_message *message;        /* NULL: its caller has gone */
         sd_bus_slot *watch;             /* tells that the caller has gone */
         sd_bus_slot *call;              /* the question at hand, to the bus or to polkit */
@@ -203,7 +204,7 @@ static int on_caller_gone(sd_bus_message *m, void *userdata, sd_bus_error *reter
         return 0;
 }
 
-/* Without this handler of its own, a match that the bus refuses would end the connection. Its answer ends the wait just as well. */
+/* Without a handler of its own, a match that the bus refuses would end the connection; here it costs a place for longer. */
 static int on_watching(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
         (void) m;
         (void) userdata;
@@ -267,7 +268,7 @@ void requests_end(struct bus *b) {
                 request_answer(b->requests, BUS_ERROR("Stopping"), "tierd stops");
 }
 
-void bus_request_finish(struct bus_request *q, int error, const char *text) {
+void bus_request_finish(struct bus_request *request, int error, const char *text) {
         const char *name;
 
         switch (error) {
@@ -287,7 +288,7 @@ void bus_request_finish(struct bus_request *q, int error, const char *text) {
                 name = BUS_ERROR("Failed");
                 break;
         default:
-                name = q->kind == REQUEST_RELOAD ? BUS_ERROR("InvalidConfiguration") : BUS_ERROR("Failed");
+                name = request->kind == REQUEST_RELOAD ? BUS_ERROR("InvalidConfiguration") : BUS_ERROR("Failed");
         }
-        request_answer(q, name, text && *text ? text : strerror(-error));
+        request_answer(request, name, text && *text ? text : strerror(-error));
 }

@@ -12,8 +12,8 @@
 
 /*
  * Asks. `sender` is the caller's unique name; `interactive`: polkit may ask the person behind it for a password, which takes
- * its time. `id` names the question for polkit_cancel(). The handler gets what polkit_read() takes. Dropping *ret_call drops the
- * answer. 0 or a negative errno of sd-bus.
+ * its time. `id` names the question for polkit_cancel(). The handler gets what polkit_read() takes. Dropping *ret_call drops
+ * the answer. 0 or a negative errno of sd-bus.
  */
 int polkit_ask(sd_bus *bus, const char *sender, const char *action, bool interactive, const char *id,
                sd_bus_message_handler_t answered, void *userdata, sd_bus_slot **ret_call);

@@ -363,7 +363,8 @@ static void call_as_nobody(const char *method, bool interactive, const char *pro
                 sd_bus_error error = SD_BUS_ERROR_NULL;
                 sd_bus *bus = NULL;
 
-                if (setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0 && sd_bus_open_system(&bus) >= 0) {
+                if (setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0 &&
+                    sd_bus_open_system(&bus) >= 0) {
                         if (method)
                                 bus_call_manager(bus, method, interactive, &result);
                         else

@@ -8,7 +8,8 @@
 #include <systemd/sd-bus.h>
 
 /*
- * A bus of the test's own: dbus-daemon on a socket in a temporary directory, where anyone may do anything. $DBUS_SYSTEM_BUS_ADDRESS
+ * A bus of the test's own: dbus-daemon on a socket in a temporary directory, where anyone may do anything.
+ * $DBUS_SYSTEM_BUS_ADDRESS
  * points to it, so that it is the system bus for everything that the test starts.
  */
 struct test_bus {
@@ -23,8 +24,8 @@ void test_bus_done(struct test_bus *b);
 #define _cleanup_test_bus_ _cleanup_(test_bus_done)
 
 /*
- * tierd's D-Bus service in a process of its own, without the rest of tierd: the snapshot is example_status(), and what callers ask
- * for is decided by the test.
+ * tierd's D-Bus service in a process of its own, without the rest of tierd: the snapshot is example_status(), and what callers
+ * ask for is decided by the test.
  */
 struct service {
         pid_t pid;
@@ -51,8 +52,8 @@ struct served {
 void service_start(struct service *s);
 
 /*
- * Runs the function in the service's process, from its event loop, and returns what it returns. So it also shows that the loop is
- * not blocked: a service that does not get to it within the test's patience fails the test.
+ * Runs the function in the service's process, from its event loop, and returns what it returns. So it also shows that the loop
+ * is not blocked: a service that does not get to it within the test's patience fails the test.
  */
 typedef int (*served_function)(struct served *s, const char *text);
 int service_run(struct service *s, served_function function, const char *text);
@@ -85,6 +86,6 @@ struct call_result {
 };
 void bus_call_manager(sd_bus *bus, const char *method, bool interactive, struct call_result *ret);
 
-/* The same by a process of another user (65534), which calls `method`; ret->error is -EHOSTDOWN when it could not even begin. */
+/* The same by a process of another user (65534); ret->error is -EHOSTDOWN when it could not even begin. */
 void bus_call_as_nobody(const char *method, bool interactive, struct call_result *ret);
 void bus_set_as_nobody(const char *property, const char *value, struct call_result *ret);

@@ -4,9 +4,9 @@
 #include "tierd/status.h"
 
 /*
- * A snapshot made by hand, of a machine with two sockets' DRAM above one expander, and a node without memory: managing under the
- * direct tuner, one pair of schemes at work, the other at rest. It was taken a second after the machine had booted. Owned by the
- * caller.
+ * A snapshot made by hand, of a machine with two sockets' DRAM above one expander, and a node without memory: managing under
+ * the direct tuner, one pair of schemes at work, the other at rest. It was taken a second after the machine had booted. Owned
+ * by the caller.
  */
 struct status *example_status(void);
 

@@ -231,7 +231,8 @@ static int on_check(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
                 return -EIO;
         switch (a->answer) {
         case 'e':
-                return sd_bus_error_setf(reterr, "org.freedesktop.PolicyKit1.Error.Failed", "Action %s is not registered", action);
+                return sd_bus_error_setf(reterr, "org.freedesktop.PolicyKit1.Error.Failed", "Action %s is not registered",
+                                         action);
         case 'g':
                 return sd_bus_reply_method_return(m, "s", "yes!");
         case 's':
@@ -277,6 +278,10 @@ static void authority_end(pid_t pid, int told) {
         (void) close(told);
 }
 
+static int count_done(void) {
+        return service_run(&service, serve_count_reloads, NULL) * 100 + service_run(&service, count_pauses, NULL);
+}
+
 static void test_polkit(void **state) {
         static const struct {
                 char answer;
@@ -297,7 +302,7 @@ static void test_polkit(void **state) {
         (void) state;
         need_root();
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                int told, before = service_run(&service, serve_count_reloads, NULL) * 100 + service_run(&service, count_pauses, NULL);
+                int told, before = count_done();
                 pid_t pid = authority_start(cases[i].answer, &told);
                 char letter;
 
@@ -307,9 +312,7 @@ static void test_polkit(void **state) {
                 assert_int_equal(read(told, &letter, 1), 1);
                 assert_int_equal(letter, strcmp(cases[i].method, "Reload") == 0 ? 'r' : 'p');
                 /* It was done exactly where polkit said yes. */
-                assert_int_equal(service_run(&service, serve_count_reloads, NULL) * 100 +
-                                                 service_run(&service, count_pauses, NULL) != before,
-                                 cases[i].name[0] == '\0');
+                assert_int_equal(count_done() != before, cases[i].name[0] == '\0');
                 authority_end(pid, told);
         }
         /* Root is not a question. */

@@ -99,9 +99,10 @@ static void test_refused(void **state) {
                 assert_true(sd_bus_message_new_method_call(client, &m, "org.tierd1", cases[i].path, cases[i].interface,
                                                            cases[i].member) >= 0);
                 for (const char *t = cases[i].types; *t; t++) {
-                        uint32_t zero = 0;
+                        const uint32_t zero = 0;
+                        const void *value = *t == 's' || *t == 'o' ? (const void *) "/x" : &zero;
 
-                        assert_true(sd_bus_message_append_basic(m, *t, *t == 's' || *t == 'o' ? (const void *) "/x" : &zero) >= 0);
+                        assert_true(sd_bus_message_append_basic(m, *t, value) >= 0);
                 }
                 assert_true(sd_bus_call(client, m, 0, &error, NULL) < 0);
                 assert_string_equal(error.name, cases[i].name);
@@ -176,7 +177,8 @@ static void test_huge(void **state) {
         assert_string_equal(error.name, SD_BUS_ERROR_INVALID_ARGS);
         sd_bus_error_free(&error);
 
-        assert_true(sd_bus_message_new_method_call(client, &m, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", "Describe") >= 0);
+        assert_true(sd_bus_message_new_method_call(client, &m, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", "Describe") >=
+                    0);
         for (int i = 0; i < FDS; i++) {
                 _cleanup_close_ int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -236,8 +238,9 @@ static void append_members(sd_bus_message *m, char container, const char *conten
         assert_true(sd_bus_message_close_container(m) >= 0);
 }
 
-static const char *const types[] = { "y", "b", "n", "q", "i", "u", "x", "t", "d", "s", "o", "g", "v", "as", "au", "a{sv}", "(su)",
-                                     "(sv)", "aas", "s", "s" };
+static const char *const types[] = {
+        "y", "b", "n", "q", "i", "u", "x", "t", "d", "s", "o", "g", "v", "as", "au", "a{sv}", "(su)", "(sv)", "aas", "s", "s",
+};
 
 static void append_typed(sd_bus_message *m, const char *type, unsigned depth) {
         switch (type[0]) {
@@ -268,8 +271,9 @@ static void append_typed(sd_bus_message *m, const char *type, unsigned depth) {
 
 static sd_bus_message *random_message(void) {
         static const char *const paths[] = {
-                "/", "/org", "/org/tierd1", "/org/tierd1/node", "/org/tierd1/node/0", "/org/tierd1/node/7", "/org/tierd1/scheme",
-                "/org/tierd1/scheme/demote_0_2", "/org/tierd1/scheme/x", "/org/freedesktop/LogControl1", "/org/tierd1/node/_",
+                "/", "/org", "/org/tierd1", "/org/tierd1/node", "/org/tierd1/node/0", "/org/tierd1/node/7",
+                "/org/tierd1/scheme", "/org/tierd1/scheme/demote_0_2", "/org/tierd1/scheme/x",
+                "/org/freedesktop/LogControl1", "/org/tierd1/node/_",
         };
         static const char *const interfaces[] = {
                 "org.tierd1.Manager", "org.tierd1.Node", "org.tierd1.Scheme", "org.freedesktop.LogControl1",

@@ -126,8 +126,8 @@ static void test_stopped(void **state) {
         client = bus_client();
         bus_await_name(client);
         /* Also in the midst of a call, whose caller it would be asked for. */
-        assert_true(sd_bus_call_method_async(client, NULL, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", "Reload", NULL, NULL,
-                                             NULL) >= 0);
+        assert_true(sd_bus_call_method_async(client, NULL, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", "Reload", NULL,
+                                             NULL, NULL) >= 0);
         assert_true(sd_bus_flush(client) >= 0);
         assert_int_equal(kill(test_bus.pid, SIGSTOP), 0);
         for (int i = 0; i < 20; i++)

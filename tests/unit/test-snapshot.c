@@ -67,7 +67,8 @@ static void test_strange(void **state) {
         static const char *const fine[] = {
                 "{}",
                 "{\"state\": null, \"nodes\": null, \"schemes\": {}, \"notes\": [1, null, \"x\"], \"tiers\": 3}",
-                "{\"nodes\": [null, 1, [], {}, {\"id\": -1, \"kdamond\": {\"pid\": \"x\"}}], \"schemes\": [{}, \"\", {\"goal\": 1}]}",
+                "{\"nodes\": [null, 1, [], {}, {\"id\": -1, \"kdamond\": {\"pid\": \"x\"}}]}",
+                "{\"schemes\": [{}, \"\", {\"goal\": 1}, {\"direction\": 7}]}",
                 "{\"nodes\": [{\"id\": 99999999999999999999999, \"tier\": 1e300, \"free_bp\": -5}], \"unheard\": {\"of\": []}}",
         };
         static const char *const bad[] = { "", "null", "[]", "\"x\"", "{", "{\"state\": }", "12" };
@@ -120,7 +121,8 @@ static void test_headlines(void **state) {
                 { "at work", MOOD_GOOD, "OK: 2 tiers, 3 nodes; goals nearly met; quotas 100 MiB/s down, 100 MiB/s up" },
                 { "low", MOOD_NOTICE, "LOW: node 0 has 3.4% free of 5% wanted; demoting to node 2 at up to 100 MiB/s" },
                 { "two low", MOOD_NOTICE, "LOW: node 1 has 1.2% free of 5% wanted; not demoting (rest) (and 1 more)" },
-                { "settling", MOOD_NOTICE, "LOW: node 0 has 1.2% free of 5% wanted; not demoting yet, tierd still learns what is cold" },
+                { "settling", MOOD_NOTICE,
+                  "LOW: node 0 has 1.2% free of 5% wanted; not demoting yet, tierd still learns what is cold" },
                 { "full", MOOD_BAD, "FULL: node 0 has 1.2% free of 5% wanted, node 2 below has no room" },
                 { "full first", MOOD_BAD, "FULL: node 0 has 2% free of 5% wanted, node 2 below has no room (and 1 more)" },
                 { "kernel full", MOOD_BAD, "FULL: node 0 has 1.2% free of 5% wanted, node 2 below has no room" },
@@ -211,8 +213,8 @@ static void test_formats(void **state) {
                 { 119 * SECOND, "119 s" }, { 120 * SECOND, "2 min" }, { 7199 * SECOND, "119 min" }, { 7200 * SECOND, "2 h" },
                 { 172799 * SECOND, "47 h" }, { 172800 * SECOND, "2 days" }, { UINT64_MAX, "213503982 days" },
         }, amounts[] = {
-                { 0, "0 B" },           { 1023, "1023 B" },            { 1024, "1.00 KiB" },        { 10 * 1024 + 512, "10.5 KiB" },
-                { 100 * 1024, "100 KiB" }, { 1023 * 1024, "1023 KiB" }, { 3 * MIB, "3.00 MiB" },     { UINT64_MAX, "15.9 EiB" },
+                { 0, "0 B" },          { 1023, "1023 B" },      { 1024, "1.00 KiB" },    { 10752, "10.5 KiB" },
+                { 102400, "100 KiB" }, { 1047552, "1023 KiB" }, { 3 * MIB, "3.00 MiB" }, { UINT64_MAX, "15.9 EiB" },
         };
         char text[32];
 
@@ -317,7 +319,8 @@ static void test_frames(void **state) {
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 struct frame frame = {
-                        .show = { .now = t.now, .before = show_base(t.now, t.before), .width = cases[i].width, .bars = cases[i].bars },
+                        .show = { .now = t.now, .before = show_base(t.now, t.before), .width = cases[i].width,
+                                  .bars = cases[i].bars },
                         .interval_us = 2 * SECOND, .live = true, .rows = cases[i].rows,
                 };
                 _cleanup_free_ char *text = NULL;
@@ -336,8 +339,8 @@ static void test_frames(void **state) {
 static void test_gone(void **state) {
         struct two t = two_samples();
         struct frame frame = {
-                .show = { .now = t.now, .width = 80 }, .trouble = "tierd is not running", .interval_us = 2 * SECOND, .live = true,
-                .rows = 24,
+                .show = { .now = t.now, .width = 80 }, .trouble = "tierd is not running", .interval_us = 2 * SECOND,
+                .live = true, .rows = 24,
         };
         _cleanup_free_ char *live = NULL, *plain = NULL;
 
