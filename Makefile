@@ -152,7 +152,7 @@ figures: $(PROGRAMS) $(B)/memload
 	tests/vm/scenario arrive 6.12
 	tests/vm/scenario arrive 7.2
 
-lint: lint-layout lint-shell lint-man lint-c
+lint: lint-layout lint-shell lint-man lint-journal lint-c
 
 lint-layout:
 	@files=$$(git ls-files '*.[ch]') && if LC_ALL=C.UTF-8 grep -nP '^.{129}|\t|\s$$' $$files; then \
@@ -172,6 +172,14 @@ lint-man:
 	@for page in man/*.[0-9]; do \
 		said=$$(LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z $$page 2>&1 >/dev/null) && [ -z "$$said" ] || \
 		{ echo "$$page: $$said"; exit 1; }; done
+
+# What is written of the journal's entries, against the code.
+lint-journal:
+	@tests/check-journal
+
+# Metrics, alert rules and dashboard, as Prometheus' own tool reads them.
+promtool:
+	@tests/promtool
 
 clang:
 	@$(MAKE) B=build/clang CC=clang WERROR=1 all tests
@@ -250,7 +258,7 @@ help:
 	@echo 'make demo       boot a guest with three memory tiers and watch a hot set rise in it'
 	@echo 'make check      prove everything, guests included (about 15 minutes)'
 	@echo 'make check-quick   the same without guests'
-	@echo 'make unit golden golden-update command-line completion valgrind lint clang check-layers'
+	@echo 'make unit golden golden-update command-line completion valgrind lint promtool clang check-layers'
 	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    to DESTDIR and PREFIX (/usr), SYSCONFDIR (/etc), SYSTEMDUNITDIR (as systemd says)'
@@ -262,4 +270,4 @@ help:
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
 .PHONY: all deps check check-quick check-layers unit valgrind golden golden-update command-line completion demo figures \
-	tests lint lint-layout lint-c lint-shell lint-man lint-deb clang fuzz install deb clean distclean help FORCE
+	tests lint lint-layout lint-c lint-shell lint-man lint-journal lint-deb promtool clang fuzz install deb clean distclean help FORCE

@@ -169,8 +169,8 @@ static void write_lost(struct journal *j, uint64_t lost) {
 
         if (journal_level(j) < LOG_WARNING)
                 return;
-        n = snprintf(text, sizeof(text), "MESSAGE=%" PRIu64 " message%s of tierd's w%s lost here: the journal did not take them",
-                     lost, lost == 1 ? "" : "s", lost == 1 ? "as" : "ere");
+        n = snprintf(text, sizeof(text), "MESSAGE=%" PRIu64 " message%s of tierd's lost here: the journal did not take them",
+                     lost, lost == 1 ? "" : "s");
         journal_add(&e, "TIERD_LOST", "%" PRIu64, lost);
         memcpy(text + n + 1, e.text, e.used);
         write_fields(j, LOG_WARNING, MESSAGE_MESSAGES_LOST, text, (size_t) n + 1 + e.used);

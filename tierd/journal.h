@@ -55,8 +55,8 @@ static inline void journal_begin(struct journal_entry *e) {
 void journal_add(struct journal_entry *e, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * Queues the entry (NULL: no fields) with this message, cut to 2304 bytes and made printable; line feeds stay. SD_ID128_NULL: no
- * MESSAGE_ID. Never waits, and does not allocate. Safe from any thread.
+ * Queues the entry (NULL: no fields) with this message, cut to 2304 bytes and made printable; line feeds stay. SD_ID128_NULL:
+ * no MESSAGE_ID. Never waits, and does not allocate. Safe from any thread.
  */
 void journal_send(struct journal *j, int level, sd_id128_t id, const struct journal_entry *e, const char *format, ...)
         __attribute__((format(printf, 5, 6)));

@@ -15,7 +15,7 @@ struct limit {
         uint64_t untold;                /* since then */
 };
 
-/* It happened (again). True: tell it now; *ret_times (may be NULL) is how often it happened since it was told last, at least 1. */
+/* It happened. True: tell it now; *ret_times (may be NULL) is how often it happened since it was told last, at least 1. */
 bool limit_happened(struct limit *l, uint64_t now_us, uint64_t *ret_times);
 
 /* Nothing happened, but time went by. True: tell now what was not told, as above. */

@@ -290,7 +290,8 @@ static const struct family families[] = {
         { "tierd_kdamond_aggregation_interval_seconds", GAUGE, "seconds", "Aggregation interval in force on the node.",
           .node = kdamond_aggregate },
 
-        { "tierd_scheme_info", GAUGE, NULL, "Each scheme's goal: which metric of which node; always 1.", .others = scheme_info },
+        { "tierd_scheme_info", GAUGE, NULL, "Each scheme's goal: which metric of which node; always 1.",
+          .others = scheme_info },
         { "tierd_scheme_goal_ratio", GAUGE, "ratio", "The scheme's goal, as a part of the goal node's memory.",
           .scheme = scheme_goal },
         { "tierd_scheme_current_ratio", GAUGE, "ratio", "Where the metric of the scheme's goal stands.",

@@ -31,8 +31,8 @@ static void add_counts(struct journal_entry *e, const struct scheme_stats *befor
 }
 
 /*
- * What the nodes' own accounting says beside the kernel's counts, which are too high from 6.16 to 7.2: a promotion that falls back
- * to its source is counted there as applied. What left the source and came to the target is at most what moved, over both
+ * What the nodes' own accounting says beside the kernel's counts, which are too high from 6.16 to 7.2: a promotion that falls
+ * back to its source is counted there as applied. What left the source and came to the target is at most what moved, over both
  * directions of the edge. A node whose size changed meanwhile tells nothing.
  */
 static void add_accounting(struct journal_entry *e, const struct told_scheme *before, const struct told_scheme *now) {
@@ -139,8 +139,8 @@ static void word_goal(const struct watch_event *event, char *buf, size_t size) {
         format_percent(s->goal_bp, goal, sizeof(goal));
         if (event->kind == WATCH_STALL)
                 (void) snprintf(buf, size,
-                                "%s %d -> %d stalls: its quota has been at its ceiling (%s/s) for %s, and node %d, %s %s, comes "
-                                "no nearer to the goal of %s",
+                                "%s %d -> %d stalls: its quota has been at its ceiling (%s/s) for %s, and node %d, %s %s, "
+                                "comes no nearer to the goal of %s",
                                 direction_to_string(s->direction), s->source_nid, s->target_nid,
                                 format_size(status_scheme_rate(s), rate, sizeof(rate)),
                                 format_duration(event->us / 1000000 * 1000000, span, sizeof(span)), s->goal_nid, current,

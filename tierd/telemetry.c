@@ -228,8 +228,8 @@ void telemetry_started(struct telemetry *t, const struct status *s, const char *
                 journal_send(t->journal, LOG_NOTICE, MESSAGE_STARTED, &e, "nothing to manage on this machine");
         else
                 journal_send(t->journal, LOG_NOTICE, MESSAGE_STARTED, &e,
-                             "managing %zu nodes by %zu schemes, tuner %s, on Linux %s; tiers %s, ranked by %s",
-                             count_kdamonds(s), s->n_schemes, tuner_kind_to_string(s->tuner), s->release, tiers,
+                             "managing %zu nodes by %zu scheme%s, tuner %s, on Linux %s; tiers %s, ranked by %s",
+                             count_kdamonds(s), s->n_schemes, s->n_schemes == 1 ? "" : "s", tuner_kind_to_string(s->tuner), s->release, tiers,
                              rank_source_to_string(s->rank_source));
         if (stopped_modules[0])
                 tell_stopped(t, stopped_modules);
@@ -284,8 +284,8 @@ void telemetry_plan_changed(struct telemetry *t, const struct status *s, const c
                 journal_add(&e, "TIERD_CONFIG_FILE", "%s", s->config_path);
         if (added + removed + changed > 0)
                 (void) snprintf(counts, sizeof(counts), ": %zu new, %zu removed, %zu changed", added, removed, changed);
-        journal_send(t->journal, LOG_NOTICE, MESSAGE_PLAN_CHANGED, &e, "%s; %zu schemes, tuner %s%s", why_words(why),
-                     s->n_schemes, tuner_kind_to_string(s->tuner), counts);
+        journal_send(t->journal, LOG_NOTICE, MESSAGE_PLAN_CHANGED, &e, "%s; %zu scheme%s, tuner %s%s", why_words(why),
+                     s->n_schemes, s->n_schemes == 1 ? "" : "s", tuner_kind_to_string(s->tuner), counts);
 
         for (size_t i = 0; i < t->n_schemes; i++) {
                 const struct status_scheme *old = &t->schemes[i].scheme;

@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /*
- * Which snapshots are worth an entry in the journal: what happened between one and the next. Pure: it sees snapshots and the time
- * that they were taken at. Each event is told once; what holds on is not told again, what swings is told at most once per
+ * Which snapshots are worth an entry in the journal: what happened between one and the next. Pure: it sees snapshots and the
+ * time that they were taken at. Each event is told once; what holds on is not told again, what swings is told at most once per
  * telemetry interval and scheme.
  */
 
@@ -25,8 +25,8 @@ enum watch_kind {
 };
 
 /*
- * A goal is reached at its value, or as near as tierd's tuner brings it (policy/tuner.c: a twentieth of a point), and lost half a
- * point below: twice what that tuner leaves alone at rest. Both must hold for a while, since allocations come and go.
+ * A goal is reached at its value, or as near as tierd's tuner brings it (policy/tuner.c: a twentieth of a point), and lost half
+ * a point below: twice what that tuner leaves alone at rest. Both must hold for a while, since allocations come and go.
  */
 #define WATCH_REACHED_BP 5
 #define WATCH_LOST_BP 50

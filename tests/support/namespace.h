@@ -4,8 +4,8 @@
 #include <stdbool.h>
 
 /*
- * For a child process: mounts of its own from here on, as root or as root of a user namespace of its own. False where that cannot
- * be had: the child ends with NAMESPACE_NONE, and the test is skipped. No thread may have been started.
+ * For a child process: mounts of its own from here on, as root or as root of a user namespace of its own. False where that
+ * cannot be had: the child ends with NAMESPACE_NONE, and the test is skipped. No thread may have been started.
  */
 #define NAMESPACE_NONE 77
 bool namespace_enter(void);

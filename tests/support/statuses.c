@@ -86,7 +86,8 @@ void made_status_free(struct made_status *m, int nid, uint64_t free_bytes) {
                 if (m->schemes[i].goal_nid == nid) {
                         int32_t free_bp = (int32_t) (free_bytes * 10000 / n->total_bytes);
 
-                        m->schemes[i].current_bp = m->schemes[i].goal_metric == GOAL_NODE_MEM_FREE_BP ? free_bp : 10000 - free_bp;
+                        m->schemes[i].current_bp =
+                                m->schemes[i].goal_metric == GOAL_NODE_MEM_FREE_BP ? free_bp : 10000 - free_bp;
                 }
 }
 
@@ -114,7 +115,7 @@ void made_status_at_work(struct made_status *m) {
         for (unsigned i = 0; i < 3; i++) {
                 m->nodes[i].cpu_us = 61000001 + i * 500000;
                 m->nodes[i].restarts = i;
-                m->nodes[i].view = (struct tuner_view) { (i + 1) * 4096 * 1000, GIB + i * MIB, 5000 };
+                m->nodes[i].view = (struct tuner_view) { (i + 1) * 4 * MIB, GIB + i * MIB, 5000 };
                 made_status_free(m, (int) i, 16 * GIB / 100 * (3 + i));
         }
         m->nodes[2].aggregate_us = 1000000;

@@ -4,8 +4,8 @@
 #include "tierd/status.h"
 
 /*
- * A snapshot made by hand: nodes 0 (DRAM), 1 (CXL) and 2 (persistent memory) of 16 GiB each, one above the other, managed by the
- * direct tuner; node 3 has no memory. Two schemes per edge: DEMOTE_0_1, and so on. At rest, every goal just met.
+ * A snapshot made by hand: nodes 0 (DRAM), 1 (CXL) and 2 (persistent memory) of 16 GiB each, one above the other, managed by
+ * the direct tuner; node 3 has no memory. Two schemes per edge: DEMOTE_0_1, and so on. At rest, every goal just met.
  */
 enum { DEMOTE_0_1, DEMOTE_1_2, PROMOTE_1_0, PROMOTE_2_1, _MADE_SCHEMES };
 struct made_status {

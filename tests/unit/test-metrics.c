@@ -134,7 +134,8 @@ static void test_values(void **state) {
                                      "18446744073709551615\n"));
         assert_non_null(strstr(text, "tierd_scheme_ceiling_bytes_per_second{direction=\"demote\",source=\"0\",target=\"1\"} "
                                      "18446744073709551615\n"));
-        assert_non_null(strstr(text, "tierd_scheme_ceiling_bytes_per_second{direction=\"demote\",source=\"1\",target=\"2\"} 0\n"));
+        assert_non_null(strstr(text, "tierd_scheme_ceiling_bytes_per_second{direction=\"demote\",source=\"1\",target=\"2\"} "
+                                     "0\n"));
         assert_non_null(strstr(text, "tierd_scheme_goal_ratio{direction=\"promote\",source=\"1\",target=\"0\"} 1\n"));
         assert_non_null(strstr(text, "tierd_scheme_goal_ratio{direction=\"promote\",source=\"2\",target=\"1\"} 0.0001\n"));
         assert_non_null(strstr(text, "tierd_kdamond_cpu_seconds_total{node=\"0\"} 0.000001\n"));
@@ -195,11 +196,13 @@ static void test_checker(void **state) {
                 "# TYPE a gauge\nb 1\n# TYPE a gauge\na 1\n# EOF\n",
                 "# TYPE a counter\na 1\n# EOF\n", "# TYPE a_total counter\na_total 1\n# EOF\n",
                 "# TYPE a counter\na_total 1\na_total 2\n# EOF\n", "# TYPE a counter\na_total -1\n# EOF\n",
-                "# TYPE a counter\n# HELP a_total x\na_total 1\n# EOF\n", "# TYPE a gauge\na_total 1\n# TYPE a_total gauge\n# EOF\n",
+                "# TYPE a counter\n# HELP a_total x\na_total 1\n# EOF\n",
+                "# TYPE a gauge\na_total 1\n# TYPE a_total gauge\n# EOF\n",
                 "a{} 1\n# EOF\n", "a{x=\"1\",} 1\n# EOF\n", "a{x=\"1\" } 1\n# EOF\n", "a{x=1} 1\n# EOF\n",
                 "a{x=\"1} 1\n# EOF\n", "a{x=\"\\t\"} 1\n# EOF\n", "a{1=\"1\"} 1\n# EOF\n", "a{x=\"1\",x=\"2\"} 1\n# EOF\n",
-                "a{x=\"1\"}1\n# EOF\n", "a{x=\"1\"}  1\n# EOF\n", "a 1 \n# EOF\n", "a  1\n# EOF\n", "a\n# EOF\n", "a one\n# EOF\n",
-                "a 1 2 3\n# EOF\n", "a{x=\"1\"} 1\na{x=\"1\"} 2\n# EOF\n", "a{x=\"1\",y=\"2\"} 1\na{y=\"2\",x=\"1\"} 2\n# EOF\n",
+                "a{x=\"1\"}1\n# EOF\n", "a{x=\"1\"}  1\n# EOF\n", "a 1 \n# EOF\n", "a  1\n# EOF\n", "a\n# EOF\n",
+                "a one\n# EOF\n", "a 1 2 3\n# EOF\n", "a{x=\"1\"} 1\na{x=\"1\"} 2\n# EOF\n",
+                "a{x=\"1\",y=\"2\"} 1\na{y=\"2\",x=\"1\"} 2\n# EOF\n",
                 "a \xff\n# EOF\n", "a{x=\"\xff\"} 1\n# EOF\n", "a 1\r\n# EOF\n",
         };
         char why[256];
@@ -260,7 +263,8 @@ static void assert_metrics(const struct tree *t, const char *name) {
         assert_int_equal(st.st_mode & 07777, 0644);
         assert_int_equal(file_read_alloc(t->root, name, 1 << 20, &text, &len), 0);
         assert_true(metrics_text_check(text, why, sizeof(why)));
-        assert_non_null(strstr(text, "\ntierd_scheme_quota_exceeded_total{direction=\"promote\",source=\"2\",target=\"1\"} 13\n"));
+        assert_non_null(strstr(text, "\ntierd_scheme_quota_exceeded_total{direction=\"promote\",source=\"2\",target=\"1\"} "
+                                     "13\n"));
 }
 
 static void test_file(void **state) {

@@ -120,8 +120,10 @@ static void test_started(void **state) {
         assert_string_equal(
                 written(k),
                 "PRIORITY=5\nSYSLOG_IDENTIFIER=tierd\nMESSAGE_ID=e8440b0963bc479fadfe0e3c6b7ace38\n"
-                "MESSAGE=managing 3 nodes by 1 schemes, tuner direct, on Linux 7.2.13; tiers 0 > 1 > 2, ranked by memory_tiering\n"
-                "TIERD_VERSION=" TIERD_VERSION "\nTIERD_KERNEL=7.2.13\nTIERD_TIERS=0 > 1 > 2\nTIERD_RANK_SOURCE=memory_tiering\n"
+                "MESSAGE=managing 3 nodes by 1 scheme, tuner direct, on Linux 7.2.13; tiers 0 > 1 > 2, ranked by "
+                "memory_tiering\n"
+                "TIERD_VERSION=" TIERD_VERSION "\nTIERD_KERNEL=7.2.13\nTIERD_TIERS=0 > 1 > 2\n"
+                "TIERD_RANK_SOURCE=memory_tiering\n"
                 "TIERD_TUNER=direct\nTIERD_SCHEMES=1\nTIERD_CONFIG_FILE=/etc/tierd.yaml\n\n"
                 "PRIORITY=5\nSYSLOG_IDENTIFIER=tierd\nMESSAGE_ID=bdb9f648ea364f7eb24f26c1cd0964fb\n"
                 "MESSAGE=stopped damon_stat, which held DAMON; put back at the end\n"
@@ -273,7 +275,8 @@ static void test_sample(void **state) {
                 "TIERD_TRIED_BYTES=41943040\nTIERD_TRIED_TOTAL_BYTES=41943040\n"
                 "TIERD_APPLIED_BYTES=31457280\nTIERD_APPLIED_TOTAL_BYTES=31457280\n"
                 "TIERD_QUOTA_EXCEEDED=3\nTIERD_QUOTA_EXCEEDED_TOTAL=3\n"
-                "TIERD_MOVED_BYTES=23068672\nTIERD_SOURCE_USED_CHANGE_BYTES=-24117248\nTIERD_TARGET_USED_CHANGE_BYTES=23068672\n"
+                "TIERD_MOVED_BYTES=23068672\nTIERD_SOURCE_USED_CHANGE_BYTES=-24117248\n"
+                "TIERD_TARGET_USED_CHANGE_BYTES=23068672\n"
                 "TIERD_SAMPLE_US=5000\nTIERD_AGGREGATE_US=100000\nTIERD_KDAMOND_CPU_US=123456\n"
                 "TIERD_HOT_BYTES=4194304\nTIERD_COLD_BYTES=5368709120\n\n");
 
@@ -382,8 +385,8 @@ static void test_events(void **state) {
         turns(k, 90, 0, 0);
         assert_messages(k, "5 demote 0 -> 1 has lost its goal: node 0 is 0.62% free (goal 5%)\n"
                            "6 promote 1 -> 0 has reached its goal: node 0 is 99.38% used (goal 96%)\n"
-                           "4 demote 0 -> 1 stalls: its quota has been at its ceiling (200 MiB/s) for 1 min, and node 0, 0.62% free, "
-                           "comes no nearer to the goal of 5%\n");
+                           "4 demote 0 -> 1 stalls: its quota has been at its ceiling (200 MiB/s) for 1 min, and node 0, 0.62% "
+                           "free, comes no nearer to the goal of 5%\n");
         k->made.schemes[DEMOTE_1_2].reason = TUNER_NO_ROOM;
         made_status_quota(&k->made, DEMOTE_0_1, 0, TUNER_REST);
         turns(k, 10, 0, 0);
@@ -404,9 +407,10 @@ static void test_events(void **state) {
         (void) written(k);
         turns(k, 190, 4 * MIB, 5 * MIB);
         assert_non_null(strstr(written(k), "MESSAGE_ID=09a6f40d499a49e18281c3260f440fdf\n"));
-        assert_non_null(strstr(k->read, "\nTIERD_DOWN_BYTES=1006632960\nTIERD_UP_BYTES=1258291200\nTIERD_HOT_BYTES=1073741824\n"));
-        assert_non_null(strstr(k->read, "MESSAGE=nodes 0 and 1 exchange memory without gain: in 2 min 960 MiB went down and 1.17 GiB "
-                                        "came up, no goal came nearer, and node 1 is as hot as before (1 GiB)\n"));
+        assert_non_null(strstr(k->read, "\nTIERD_DOWN_BYTES=1006632960\nTIERD_UP_BYTES=1258291200\n"
+                                        "TIERD_HOT_BYTES=1073741824\n"));
+        assert_non_null(strstr(k->read, "MESSAGE=nodes 0 and 1 exchange memory without gain: in 2 min 960 MiB went down and "
+                                        "1.17 GiB came up, no goal came nearer, and node 1 is as hot as before (1 GiB)\n"));
         assert_non_null(strstr(k->read, "TIERD_INTERVAL_US=120"));
 }
 
