@@ -73,3 +73,9 @@ int metrics_write_file(const struct status *s, const char *path, struct diag *re
                 return diag_set(reterr, r, "%s: cannot write the metrics: %s", path, strerror(-r));
         return 0;
 }
+
+int metrics_remove_file(const char *path, struct diag *reterr) {
+        if (unlink(path) < 0 && errno != ENOENT)
+                return diag_set(reterr, -errno, "%s: cannot remove the metrics: %s", path, strerror(errno));
+        return 0;
+}

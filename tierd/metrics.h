@@ -22,3 +22,9 @@ int metrics_format(const struct status *s, enum metrics_format format, char **re
  * Negative errno with the path in reterr; nothing is left behind then. May block for as long as the file system does.
  */
 int metrics_write_file(const struct status *s, const char *path, struct diag *reterr);
+
+/*
+ * Removes that file, at an orderly end and when another one is configured: numbers that nobody renews say that tierd hangs.
+ * There may be none. Negative errno with the path in reterr.
+ */
+int metrics_remove_file(const char *path, struct diag *reterr);

@@ -229,8 +229,8 @@ void telemetry_started(struct telemetry *t, const struct status *s, const char *
         else
                 journal_send(t->journal, LOG_NOTICE, MESSAGE_STARTED, &e,
                              "managing %zu nodes by %zu scheme%s, tuner %s, on Linux %s; tiers %s, ranked by %s",
-                             count_kdamonds(s), s->n_schemes, s->n_schemes == 1 ? "" : "s", tuner_kind_to_string(s->tuner), s->release, tiers,
-                             rank_source_to_string(s->rank_source));
+                             count_kdamonds(s), s->n_schemes, s->n_schemes == 1 ? "" : "s",
+                             tuner_kind_to_string(s->tuner), s->release, tiers, rank_source_to_string(s->rank_source));
         if (stopped_modules[0])
                 tell_stopped(t, stopped_modules);
         for (size_t i = 0; i < s->n_schemes; i++)

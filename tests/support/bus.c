@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/support/bus.h"
 #include "tests/support/example-status.h"
-#include "tierd/metrics.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

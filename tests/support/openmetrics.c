@@ -122,6 +122,25 @@ static int compare_labels(const void *a, const void *b) {
         return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
+/* One label at *text. Returns it as fresh text; NULL, having said why. */
+static char *read_label(struct reader *r, const char **text) {
+        const char *p = *text;
+        size_t len = name_length(p, true);
+
+        if (len == 0 || p[len] != '=' || p[len + 1] != '"') {
+                (void) wrong(r, "not a label: %.20s", p);
+                return NULL;
+        }
+        for (p += len + 2; *p != '"'; p++)
+                if (*p == '\0' || (*p == '\\' && (*++p == '\0' || !strchr("\\\"n", *p)))) {
+                        (void) wrong(r, "not a label's value: %.20s", *text);
+                        return NULL;
+                }
+        len = (size_t) (p + 1 - *text);
+        *text += len;
+        return strndup(*text - len, len);
+}
+
 /* Reads `{a="x",b="y"}` at *line, if there is one, and puts it behind `key` sorted by name. */
 static bool read_labels(struct reader *r, const char **line, char *key, size_t size) {
         char *labels[LABELS_MAX] = {};
@@ -132,18 +151,12 @@ static bool read_labels(struct reader *r, const char **line, char *key, size_t s
         if (*p != '{')
                 return true;
         do {
-                const char *begin = ++p;
-                size_t len = name_length(p, true);
-
-                if (len == 0 || p[len] != '=' || p[len + 1] != '"' || n == LABELS_MAX)
-                        return wrong(r, "not a label: %.20s", p);
-                for (p += len + 2; *p != '"'; p++)
-                        if (*p == '\0' || (*p == '\\' && (*++p == '\0' || !strchr("\\\"n", *p))))
-                                return wrong(r, "not a label's value: %.20s", begin);
                 p++;
-                labels[n++] = strndup(begin, (size_t) (p - begin));
-        } while (*p == ',');
-        if (*p != '}')
+                labels[n] = read_label(r, &p);
+                ok = labels[n] != NULL;
+                n += ok;
+        } while (ok && *p == ',' && n < LABELS_MAX);
+        if (ok && *p != '}')
                 ok = wrong(r, "no end of labels: %.20s", p);
         qsort(labels, n, sizeof(*labels), compare_labels);
         for (size_t i = 0; i < n; i++) {

@@ -115,7 +115,7 @@ void made_status_at_work(struct made_status *m) {
         for (unsigned i = 0; i < 3; i++) {
                 m->nodes[i].cpu_us = 61000001 + i * 500000;
                 m->nodes[i].restarts = i;
-                m->nodes[i].view = (struct tuner_view) { (i + 1) * 4 * MIB, GIB + i * MIB, 5000 };
+                m->nodes[i].view = (struct tuner_view) { (UINT64_C(1) + i) * 4 * MIB, GIB + i * MIB, 5000 };
                 made_status_free(m, (int) i, 16 * GIB / 100 * (3 + i));
         }
         m->nodes[2].aggregate_us = 1000000;

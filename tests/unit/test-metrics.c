@@ -284,6 +284,22 @@ static void test_file(void **state) {
         (void) umask(before);
 }
 
+static void test_file_removed(void **state) {
+        struct tree *t = *state;
+        char path[PATH_SIZE];
+        struct diag d = {};
+
+        tree_mkdir(t, "d");
+        write_to(t, "d/tierd.prom", 0);
+        (void) snprintf(path, sizeof(path), "%s/d/tierd.prom", t->path);
+        assert_int_equal(metrics_remove_file(path, &d), 0);
+        assert_holds(t, "d", "");
+        assert_int_equal(metrics_remove_file(path, &d), 0);
+        (void) snprintf(path, sizeof(path), "%s/d", t->path);
+        assert_int_equal(metrics_remove_file(path, &d), -EISDIR);
+        assert_non_null(strstr(d.text, path));
+}
+
 /* A symbolic link in its place, or in the temporary file's, is replaced; what it leads to is left alone. */
 static void test_file_links(void **state) {
         struct tree *t = *state;
@@ -414,6 +430,7 @@ int main(void) {
                 cmocka_unit_test(test_same_samples),
                 cmocka_unit_test(test_checker),
                 WITH_TREE(test_file),
+                WITH_TREE(test_file_removed),
                 WITH_TREE(test_file_links),
                 WITH_TREE(test_file_errors),
                 WITH_TREE(test_file_read_only),
