@@ -270,4 +270,5 @@ help:
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
 .PHONY: all deps check check-quick check-layers unit valgrind golden golden-update command-line completion demo figures \
-	tests lint lint-layout lint-c lint-shell lint-man lint-journal lint-deb promtool clang fuzz install deb clean distclean help FORCE
+	tests lint lint-layout lint-c lint-shell lint-man lint-journal lint-deb promtool clang fuzz install deb clean distclean \
+	help FORCE
