@@ -47,7 +47,7 @@ monitoring: {regions: {min: 100, max: 1000}}
 nodes: {1: {demote: {goal: {free: 60%}, quota: {bytes: 20MiB, interval: 1s}}}}
 YAML
 memload_start --set hot:150M@2:touch --set cold:fill-6%@1 --thp never --pass-every 30ms
-tierd_start --config /run/tierd.yaml || {
+tierd_start /run/tierd.yaml || {
 	failed=1
 	finish
 }
