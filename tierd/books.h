@@ -7,6 +7,7 @@
 #include "policy/plan.h"
 #include "policy/tuner.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct scheme_report {
 /* One kdamond, as far as it is not a scheme's. */
 struct kdamond_report {
         int pid;                        /* of its kernel thread; 0: not known */
+        bool stale;                     /* it could be neither brought to the plan nor stopped: what it does is another plan's */
         uint64_t cpu_us;                /* of that thread */
         uint64_t sample_us, aggregate_us;       /* in force; 0: not known yet */
         uint64_t restarts;              /* how often it was started again after it had ended by itself */

@@ -62,15 +62,17 @@ static int bring_kdamond(struct manager *m, size_t i, bool keep, struct diag *re
 /* Brings kdamond i from one plan, or from the middle of it, to the manager's. *ret_changed is set when it was not so already. */
 static int change_kdamond(struct manager *m, size_t i, const struct books *from, bool *ret_changed, struct diag *reterr) {
         const struct kdamond_plan *k = m->books.plan->kdamonds + i, *before = plan_kdamond(from->plan, k->nid);
-        bool alike = before && m->books.plan->tuner == from->plan->tuner && same_shape(before, k);
+        bool stale = before && from->kdamonds[before - from->plan->kdamonds].stale;
+        bool alike = before && !stale && m->books.plan->tuner == from->plan->tuner && same_shape(before, k);
         int r;
 
         if (alike) {
                 r = same_writes(m, m->books.plan, k, from->plan, before, reterr);
-                if (r < 0)
-                        return r;
+                /* One that could not be brought to its plan the last time is off, and is tried again. */
                 if (r > 0)
-                        return 0;
+                        r = kdamond_is_running(m->root, slot_of(&m->slots, k->nid), &APPLY_PATIENCE, reterr);
+                if (r != 0)
+                        return MIN(r, 0);
         }
         *ret_changed = true;
         return bring_kdamond(m, i, alike, reterr);
@@ -97,8 +99,8 @@ static int change_kdamonds(struct manager *m, const struct books *from, bool on,
                 r = change_kdamond(m, i, from, ret_changed, first < 0 ? NULL : reterr);
                 if (r < 0 && !on)
                         return r;
-                if (r < 0)
-                        (void) kdamond_stop(m->root, slot_of(&m->slots, m->books.plan->kdamonds[i].nid), NULL);
+                m->books.kdamonds[i].stale =
+                        r < 0 && kdamond_stop(m->root, slot_of(&m->slots, m->books.plan->kdamonds[i].nid), NULL) < 0;
                 first = first < 0 ? first : r;
         }
         return first;

@@ -140,6 +140,12 @@ static int keep_running(struct manager *m, size_t i, uint64_t now_us, struct dia
         struct diag d = {};
         int slot = slot_of(&m->slots, k->nid), r;
 
+        if (report->stale) {
+                r = kdamond_stop(m->root, slot, reterr);
+                if (r < 0)
+                        return r;
+                report->stale = false;
+        }
         r = kdamond_is_running(m->root, slot, &APPLY_PATIENCE, reterr);
         if (r != 0)
                 return MIN(r, 0);
