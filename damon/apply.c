@@ -254,7 +254,7 @@ int damon_release(int root, const struct slot_map *m, struct diag *reterr) {
 }
 
 int kdamond_stop(int root, int slot, struct diag *reterr) {
-        char path[PATH_SIZE];
+        char path[PATH_SIZE], present[16];
         struct diag d = {};
         int r;
 
@@ -264,6 +264,9 @@ int kdamond_stop(int root, int slot, struct diag *reterr) {
         r = path_format(path, sizeof(path), DAMON_ADMIN "/%d/contexts/nr_contexts", slot);
         if (r < 0)
                 return r;
-        r = attribute_write(root, path, "0", &APPLY_PATIENCE, &d);
+        /* What could not be made need not be taken away. */
+        r = attribute_read(root, path, present, sizeof(present), &APPLY_PATIENCE, NULL);
+        if (r < 0 || strcmp(present, "0") != 0)
+                r = attribute_write(root, path, "0", &APPLY_PATIENCE, &d);
         return r < 0 && r != -ENOENT ? diag_set(reterr, r, "%s", d.text) : 0;
 }

@@ -276,9 +276,13 @@ int saved_change(struct saved *s, const char *path, const char *value, struct di
 /* Writes the original of value i; keeps it remembered when that fails. */
 static int saved_put_back_at(struct saved *s, size_t i, struct diag *reterr) {
         const struct value *v = s->values + i;
+        char present[FILE_ATTR_MAX];
         int r;
 
-        r = file_write(s->root, v->path, v->original);
+        /* A change that failed changed nothing; what may not be written (any more) needs no writing then. */
+        r = file_read_line(s->root, v->path, present, sizeof(present));
+        if (r < 0 || strcmp(present, v->original) != 0)
+                r = file_write(s->root, v->path, v->original);
         if (r < 0 && r != -ENOENT)
                 return diag_set(reterr, r, "/%s: cannot put back \"%s\": %s", v->path, v->original, strerror(-r));
         saved_remove(s, i);

@@ -76,9 +76,10 @@ int system_set_numa_balancing(const struct topology *t, const struct config *c, 
         return set(saved, NUMA_BALANCING, off ? "0" : NULL, reterr);
 }
 
-/* No privilege, or a mount that the unit's sandbox made read-only. */
-static bool is_denied(int error) {
-        return error == -EPERM || error == -EACCES || error == -EROFS;
+/* No privilege, or a mount that the unit's sandbox made read-only; of the setting itself, not of the record of it. */
+static bool is_denied(int error, const struct diag *d) {
+        return (error == -EPERM || error == -EACCES || error == -EROFS) &&
+               strncmp(d->text, "/" NUMA_BALANCING, strlen("/" NUMA_BALANCING)) == 0;
 }
 
 int system_set_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *ret_advice,
@@ -88,7 +89,7 @@ int system_set_balancing(const struct topology *t, const struct config *c, struc
         int r;
 
         r = system_set_numa_balancing(t, c, saved, &d);
-        if (is_denied(r)) {
+        if (is_denied(r, &d)) {
                 r = saved_forget(saved, NUMA_BALANCING, reterr);
                 if (r < 0)
                         return r;
