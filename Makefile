@@ -84,7 +84,7 @@ $(B)/memload: $(B)/obj/tests/vm/memload.o
 	$(CC) $(ALL_LDFLAGS) $^ -o $@
 
 # tests/support/scratch.c stands in for the kernel: it sees these calls before base/ does.
-WRAP := -Wl,--wrap=file_write,--wrap=file_read_line
+WRAP := -Wl,--wrap=file_write,--wrap=file_replace,--wrap=file_read_line
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call objects,$(TEST_SUPPORT)) $(LIB)
 	@mkdir -p $(@D)

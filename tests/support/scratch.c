@@ -115,6 +115,12 @@ void scratch_reset_faults(struct scratch *s) {
         s->fault_at = s->read_fault_at = SIZE_MAX;
         s->fault_error = s->read_fault_error = 0;
         s->fault_times = s->read_fault_times = 0;
+        s->fault_sticks = false;
+        s->fault_path[0] = s->fault_value[0] = '\0';
+        s->replaces = 0;
+        s->replace_fault_at = SIZE_MAX;
+        s->replace_fault_error = 0;
+        s->replace_fault_times = 0;
         s->commit_kills = false;
         s->exit_at = SIZE_MAX;
 }
@@ -241,9 +247,24 @@ static int store_other(struct scratch *s, const char *path, const char *value) {
         return 0;
 }
 
+static bool is_faulty(struct scratch *s, const char *path, const char *value) {
+        bool again = s->fault_sticks && s->fault_path[0] != '\0';
+
+        if (s->fault_times == 0 || (again ? strcmp(s->fault_path, path) != 0 : s->writes != s->fault_at))
+                return false;
+        s->fault_times--;
+        if (!again) {
+                (void) snprintf(s->fault_path, sizeof(s->fault_path), "%s", path);
+                (void) snprintf(s->fault_value, sizeof(s->fault_value), "%s", value);
+        }
+        return true;
+}
+
 /* The linker's names for the calls that every object makes, and for base/'s own. */
 int __real_file_write(int root, const char *path, const char *value);
 int __wrap_file_write(int root, const char *path, const char *value);
+int __real_file_replace(int root, const char *path, const char *data, size_t len);
+int __wrap_file_replace(int root, const char *path, const char *data, size_t len);
 int __real_file_read_line(int root, const char *path, char *buf, size_t size);
 int __wrap_file_read_line(int root, const char *path, char *buf, size_t size);
 
@@ -252,10 +273,8 @@ int __wrap_file_write(int root, const char *path, const char *value) {
 
         if (!s || root != s->root)
                 return __real_file_write(root, path, value);
-        if (s->writes == s->fault_at && s->fault_times > 0) {
-                s->fault_times--;
+        if (is_faulty(s, path, value))
                 return s->fault_error;
-        }
         if (s->writes == s->exit_at)
                 _exit(0);
         if (s->before_write)
@@ -276,4 +295,16 @@ int __wrap_file_read_line(int root, const char *path, char *buf, size_t size) {
                 s->reads++;
         }
         return __real_file_read_line(root, path, buf, size);
+}
+
+int __wrap_file_replace(int root, const char *path, const char *data, size_t len) {
+        struct scratch *s = active;
+
+        if (s && s->replaces == s->replace_fault_at && s->replace_fault_times > 0) {
+                s->replace_fault_times--;
+                return s->replace_fault_error;
+        }
+        if (s)
+                s->replaces++;
+        return __real_file_replace(root, path, data, len);
 }

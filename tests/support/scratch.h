@@ -9,8 +9,8 @@
 /*
  * A machine in a temporary directory, whose DAMON tree answers writes as the kernel's does: children come and go with the nr_*
  * files, keywords and values are refused with EINVAL, `state` starts and ends kdamonds. The test programs are linked with
- * --wrap=file_write and --wrap=file_read_line, so that writes below the root of the scratch come here first;
- * everything else is real files and real code. One scratch at a time.
+ * --wrap=file_write, --wrap=file_replace and --wrap=file_read_line, so that writes below the root of the scratch come here
+ * first; everything else is real files and real code. One scratch at a time.
  *
  * It is written from mm/damon/sysfs*.c of Linux 6.12 and 7.2, and from the release table for 6.18.
  */
@@ -34,12 +34,18 @@ struct scratch {
         size_t writes, fault_at;
         int fault_error;
         unsigned fault_times;
+        bool fault_sticks;                                      /* to that path, as often as it is written; others are well */
+        char fault_path[256], fault_value[128];                 /* what the last faulty write was */
         size_t reads, read_fault_at;
         int read_fault_error;
         unsigned read_fault_times;
         bool no_paddr;                  /* built without CONFIG_DAMON_PADDR */
         bool commit_kills;              /* the next commit fails inside the kernel */
         void (*before_write)(const struct scratch *s);          /* NULL, or called on the writer's thread */
+        /* The same for what is replaced whole: files beside the machine, such as tierd's record. */
+        size_t replaces, replace_fault_at;
+        int replace_fault_error;
+        unsigned replace_fault_times;
         size_t exit_at;                 /* the process ends in place of this write, as by SIGKILL */
 
         /* What the kernel would have done to the machine. Tests want these empty. */
