@@ -60,7 +60,7 @@ objects = $(1:%.c=$(B)/obj/%.o)
 quoted = '$(subst ','\'',$(1))'
 compile_flags = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 
-all: $(PROGRAMS) $(B)/memload
+all: $(PROGRAMS) $(B)/memload $(B)/failwrite.so
 
 $(B)/obj/flags: FORCE
 	@mkdir -p $(@D)
@@ -82,6 +82,10 @@ $(B)/tierctl: $(B)/obj/tierctl/main.o $(LIB)
 
 $(B)/memload: $(B)/obj/tests/vm/memload.o
 	$(CC) $(ALL_LDFLAGS) $^ -o $@
+
+# For guests: fails a write of the program that it is preloaded into.
+$(B)/failwrite.so: tests/vm/failwrite.c Makefile $(B)/obj/flags
+	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O2 -g -fPIC -shared $(CPPFLAGS) $< -o $@
 
 # tests/support/scratch.c stands in for the kernel: it sees these calls before base/ does.
 WRAP := -Wl,--wrap=file_write,--wrap=file_replace,--wrap=file_read_line
@@ -247,7 +251,7 @@ lint-deb:
 
 clean:
 	rm -rf build/obj build/tests build/fuzz build/sanitize build/clang build/check build/machines build/demo build/deb \
-		build/libtierd.a build/tierd build/tierctl build/memload
+		build/libtierd.a build/tierd build/tierctl build/memload build/failwrite.so
 
 distclean:
 	rm -rf build

@@ -69,11 +69,13 @@ static int set(struct saved *saved, const char *path, const char *value, struct 
         return 0;
 }
 
-int system_set_numa_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *reterr) {
-        bool off = c->numa_balancing == BALANCING_OFF ||
-                   (c->numa_balancing == BALANCING_AUTO && topology_count_cpu_nodes(t) <= 1);
+static bool wants_no_balancing(const struct topology *t, const struct config *c) {
+        return c->numa_balancing == BALANCING_OFF ||
+               (c->numa_balancing == BALANCING_AUTO && topology_count_cpu_nodes(t) <= 1);
+}
 
-        return set(saved, NUMA_BALANCING, off ? "0" : NULL, reterr);
+int system_set_numa_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *reterr) {
+        return set(saved, NUMA_BALANCING, wants_no_balancing(t, c) ? "0" : NULL, reterr);
 }
 
 /* No privilege, or a mount that the unit's sandbox made read-only; of the setting itself, not of the record of it. */
@@ -90,7 +92,8 @@ int system_set_balancing(const struct topology *t, const struct config *c, struc
 
         r = system_set_numa_balancing(t, c, saved, &d);
         if (is_denied(r, &d)) {
-                r = saved_forget(saved, NUMA_BALANCING, reterr);
+                /* What this process could not change it need not put back; what it could change once, it must. */
+                r = wants_no_balancing(t, c) ? saved_forget(saved, NUMA_BALANCING, reterr) : 0;
                 if (r < 0)
                         return r;
                 (void) diag_set(ret_advice, d.error,
