@@ -11,7 +11,7 @@
 #include "tierd/uevents.h"
 #include "tierd/worker.h"
 
-/* Shared by daemon.c and orders.c only. */
+/* Shared by daemon.c, jobs.c and orders.c only. */
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING, PHASE_STOPPED };
 
@@ -66,6 +66,7 @@ struct daemon {
         uint64_t job_next_us;
         struct diag job_diag;
 
+        char *metrics_file;             /* the one that was written last; NULL: none */
         const char *config_path_in_force;       /* NULL: the defaults */
         const char *config_path_before;         /* while a reload is the job at hand */
         uint64_t down_bytes, up_bytes;  /* moved in the time of the last report */
@@ -76,6 +77,14 @@ struct daemon {
 
 void daemon_submit(struct daemon *d, worker_job job, void (*done)(struct daemon *d));
 void daemon_continue(struct daemon *d);
+
+/* The first job; each leads to the next. */
+void jobs_start(struct daemon *d);
+int jobs_on_done(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+int jobs_on_turn_timer(sd_event_source *source, uint64_t usec, void *userdata);
+int jobs_on_report_timer(sd_event_source *source, uint64_t usec, void *userdata);
+int jobs_on_hotplug_timer(sd_event_source *source, uint64_t usec, void *userdata);
+void jobs_on_uevent(void *userdata, enum hotplug_action action, int nid);
 
 /* A new snapshot of the manager, which must be the loop's. */
 void daemon_refresh(struct daemon *d);

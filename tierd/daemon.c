@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/daemon-internal.h"
-#include "base/parse.h"
-#include "tierd/configuration.h"
 #include "tierd/restore.h"
 #include "tierd/run-directory.h"
 #include "topology/placement.h"
@@ -11,395 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <syslog.h>
-#include <systemd/sd-daemon.h>
-
-/* Turns that fail one after the other before tierd gives up: a busy kernel is not a broken one. */
-#define FAILED_TURNS_MAX 5
-/* Between two turns, at least: the kernel is to have its lock for others too. */
-#define PAUSE_US UINT64_C(50000)
-/* When a failed turn, or a plan that could not be made, is tried again. */
-#define RETRY_US UINT64_C(1000000)
-
-static void arm(sd_event_source *timer, uint64_t delay_us) {
-        (void) sd_event_source_set_time_relative(timer, delay_us);
-        (void) sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-}
-
-static void daemon_exit(struct daemon *d, int result) {
-        if (d->result == 0)
-                d->result = result;
-        d->phase = PHASE_STOPPED;
-        (void) sd_event_exit(d->event, 0);
-}
-
-/* Gives up managing: what is wrong is what daemon_run() returns, and everything is put back before. */
-static void daemon_give_up(struct daemon *d, int error, const char *text) {
-        if (d->result == 0) {
-                d->result = error;
-                (void) diag_set(d->reterr, error, "%s", text);
-        }
-        d->stop_wanted = true;
-}
-
-/* -- the snapshot, and those who look at it -- */
-
-static enum status_state state_of(const struct daemon *d) {
-        if (d->phase >= PHASE_STOPPING)
-                return STATUS_STOPPING;
-        if (d->phase == PHASE_STARTING)
-                return STATUS_STARTING;
-        if (manager_is_idle(&d->manager))
-                return STATUS_IDLE;
-        return d->manager.paused ? STATUS_PAUSED : STATUS_MANAGING;
-}
-
-static void notify_status(const struct daemon *d) {
-        char down[FORMAT_MAX], up[FORMAT_MAX];
-        const struct status *s = d->status;
-
-        if (s->state == STATUS_IDLE)
-                (void) sd_notify(0, "STATUS=Nothing to manage on this machine");
-        else
-                (void) sd_notifyf(0, "STATUS=%s %zu nodes, tuner %s; moved of late: %s down, %s up",
-                                  s->state == STATUS_PAUSED ? "Paused:" : "Managing", d->manager.books.plan->n_kdamonds,
-                                  tuner_kind_to_string(s->tuner), format_size(d->down_bytes, down, sizeof(down)),
-                                  format_size(d->up_bytes, up, sizeof(up)));
-}
-
-void daemon_refresh(struct daemon *d) {
-        _cleanup_status_ struct status *fresh = NULL;
-
-        /* Without memory for a new one the old snapshot is shown on; the next turn tries again. */
-        if (status_take(&d->manager, d->status, &fresh) < 0)
-                return;
-        fresh->state = state_of(d);
-        fresh->taken_us = daemon_now_us();
-        fresh->taken_realtime_us = daemon_realtime_us();
-        if (d->config_path_in_force) {
-                char *path = strdup(d->config_path_in_force);
-
-                free(fresh->config_path);
-                fresh->config_path = path;
-        } else {
-                free(fresh->config_path);
-                fresh->config_path = NULL;
-        }
-        fresh->turns = d->turns;
-        fresh->failed_turns = d->failed_turns_total;
-        fresh->reloads = d->reloads;
-        fresh->replans = d->replans;
-        fresh->started_realtime_us = d->started_realtime_us;
-        status_free(d->status);
-        d->status = TAKE_PTR(fresh);
-        bus_announce(d->bus, false);
-}
-
-/* -- jobs -- */
-
-/* Hands the manager to the worker. */
-void daemon_submit(struct daemon *d, worker_job job, void (*done)(struct daemon *d)) {
-        d->job_done = done;
-        d->job_result = 0;
-        d->job_diag = (struct diag) {};
-        d->busy = true;
-        /*
-         * Where systemd has a watchdog on tierd, it watches the worker too: while a job is at hand nothing is sent, so one
-         * that is stuck in the kernel ends the daemon rather than leave the last quotas in force.
-         */
-        (void) sd_event_set_watchdog(d->event, false);
-        /* Cannot be busy: `busy` says so. */
-        (void) worker_submit(d->worker, job, d);
-}
-
-static int on_job_done(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        struct daemon *d = userdata;
-
-        (void) source;
-        (void) fd;
-        (void) revents;
-        if (!worker_take_completion(d->worker))
-                return 0;
-        d->busy = false;
-        (void) sd_event_set_watchdog(d->event, true);
-        d->job_done(d);
-        daemon_continue(d);
-        return 0;
-}
-
-/* -- start -- */
-
-static void job_start(void *userdata) {
-        struct daemon *d = userdata;
-
-        d->job_result = manager_start(&d->manager, d->options->root, d->saved, TAKE_PTR(d->job_config), &d->job_diag);
-}
-
-void daemon_tell_advice(struct daemon *d) {
-        if (d->manager.advice.error != 0)
-                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_SYSTEM, LOG_WARNING, &d->manager.advice);
-}
-
-static void on_started(struct daemon *d) {
-        if (d->job_result < 0) {
-                if (d->reterr)
-                        *d->reterr = d->job_diag;
-                daemon_exit(d, d->job_result);
-                return;
-        }
-        d->phase = PHASE_RUNNING;
-        if (d->stop_wanted)
-                return;
-        daemon_refresh(d);
-        telemetry_started(d->telemetry, d->status, d->manager.stopped_modules);
-        daemon_tell_advice(d);
-        d->turn_due = true;
-        (void) sd_notify(0, "READY=1");
-        notify_status(d);
-        bus_announce(d->bus, true);
-        arm(d->report_timer, d->manager.config->telemetry_interval_us);
-}
-
-/* -- turns and reports -- */
-
-static void job_turn(void *userdata) {
-        struct daemon *d = userdata;
-        uint64_t begun = daemon_now_us(), next, took;
-
-        d->job_result = manager_turn(&d->manager, begun, &next, &d->job_diag);
-        /* The next one is due by when this one began: on 6.12 the commands alone take most of a turn. */
-        took = daemon_now_us() - begun;
-        d->job_next_us = d->job_result < 0 ? RETRY_US : next > took + PAUSE_US ? next - took : PAUSE_US;
-}
-
-static void turn_failed(struct daemon *d) {
-        char text[sizeof(d->job_diag.text) + 128];
-
-        d->failed_turns_total++;
-        daemon_refresh(d);
-        /* What is another program's by now is nothing to try again. */
-        if (d->job_result != -ESTALE && ++d->failed_turns < FAILED_TURNS_MAX) {
-                struct diag told;
-
-                (void) diag_set(&told, d->job_result, "%s (%u of %u)", d->job_diag.text, d->failed_turns, FAILED_TURNS_MAX);
-                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_TURN, LOG_WARNING, &told);
-                arm(d->turn_timer, RETRY_US);
-                return;
-        }
-        if (d->job_result == -ESTALE)
-                (void) snprintf(text, sizeof(text), "%s", d->job_diag.text);
-        else
-                (void) snprintf(text, sizeof(text), "giving up after %u failed turns in a row; the last: %s", d->failed_turns,
-                                d->job_diag.text);
-        daemon_give_up(d, d->job_result, text);
-}
-
-static void on_turn_done(struct daemon *d) {
-        d->turns++;
-        if (d->job_result == -EINTR) {
-                /* The plan that is due comes next, then another turn. */
-                d->turn_due = true;
-                return;
-        }
-        if (d->job_result < 0) {
-                orders_finish_pauses(d, d->job_result, d->job_diag.text);
-                turn_failed(d);
-                return;
-        }
-        if (d->job_result == MANAGER_RESTARTED)
-                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_KDAMOND, LOG_WARNING, &d->job_diag);
-        else if (d->job_result == MANAGER_NODES || d->job_result == MANAGER_GROUPS) {
-                d->replan_why = d->job_result == MANAGER_NODES ? "hotplug" : "cgroups";
-                d->replan_due = true;
-                /* A pause is not in force yet; the turn after the new plan brings it. */
-                d->turn_due = true;
-                return;
-        }
-        d->failed_turns = 0;
-        daemon_refresh(d);
-        orders_finish_pauses(d, 0, NULL);
-        telemetry_turn(d->telemetry, d->status);
-        arm(d->turn_timer, d->job_next_us);
-}
-
-static int on_turn_timer(sd_event_source *source, uint64_t usec, void *userdata) {
-        struct daemon *d = userdata;
-
-        (void) source;
-        (void) usec;
-        d->turn_due = true;
-        daemon_continue(d);
-        return 0;
-}
-
-static int on_report_timer(sd_event_source *source, uint64_t usec, void *userdata) {
-        struct daemon *d = userdata;
-
-        (void) source;
-        (void) usec;
-        d->report_due = true;
-        daemon_continue(d);
-        return 0;
-}
-
-/* The snapshot of the last turn, for whoever looks: it is at most a turn old. */
-static void daemon_report(struct daemon *d) {
-        const char *file = d->manager.config->metrics_file;
-        struct diag diag = {};
-
-        d->report_due = false;
-        telemetry_sample(d->telemetry, d->status, &d->down_bytes, &d->up_bytes);
-        notify_status(d);
-        bus_announce(d->bus, true);
-        if (file && metrics_write_file(d->status, file, &diag) < 0)
-                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_METRICS_FILE, LOG_WARNING, &diag);
-        arm(d->report_timer, d->manager.config->telemetry_interval_us);
-}
-
-/* -- memory that comes and goes -- */
-
-static void job_replan(void *userdata) {
-        struct daemon *d = userdata;
-
-        d->job_result = manager_replan(&d->manager, &d->job_leaving, &d->job_diag);
-}
-
-static void arm_hotplug(struct daemon *d) {
-        uint64_t next = hotplug_next_us(&d->hotplug);
-
-        if (next == UINT64_MAX) {
-                (void) sd_event_source_set_enabled(d->hotplug_timer, SD_EVENT_OFF);
-                return;
-        }
-        (void) sd_event_source_set_time(d->hotplug_timer, next);
-        (void) sd_event_source_set_enabled(d->hotplug_timer, SD_EVENT_ONESHOT);
-}
-
-/* A node's memory in the two snapshots; 0: not there. */
-static void tell_memory(struct daemon *d, const struct status *before) {
-        for (size_t i = 0; i < before->n_nodes; i++) {
-                const struct status_node *now = status_node(d->status, before->nodes[i].nid);
-                uint64_t bytes = now ? now->total_bytes : 0;
-
-                if (bytes != before->nodes[i].total_bytes)
-                        telemetry_memory_changed(d->telemetry, before->nodes[i].nid, before->nodes[i].total_bytes, bytes);
-        }
-        for (size_t i = 0; i < d->status->n_nodes; i++) {
-                const struct status_node *now = d->status->nodes + i;
-
-                if (!status_node(before, now->nid) && now->total_bytes > 0)
-                        telemetry_memory_changed(d->telemetry, now->nid, 0, now->total_bytes);
-        }
-}
-
-static void on_replanned(struct daemon *d) {
-        _cleanup_status_ struct status *before = TAKE_PTR(d->status);
-
-        if (d->job_result < 0) {
-                d->status = TAKE_PTR(before);
-                hotplug_again(&d->hotplug, daemon_now_us() + RETRY_US);
-                arm_hotplug(d);
-                turn_failed(d);
-                return;
-        }
-        /* The counts go on from the old snapshot. */
-        if (status_take(&d->manager, before, &d->status) < 0)
-                d->status = TAKE_PTR(before);
-        else
-                tell_memory(d, before);
-        d->replans++;
-        daemon_refresh(d);
-        if (d->job_result == MANAGER_CHANGED)
-                telemetry_plan_changed(d->telemetry, d->status, d->replan_why);
-        bus_announce(d->bus, true);
-        notify_status(d);
-        arm_hotplug(d);
-        d->turn_due = true;
-}
-
-static int on_hotplug_timer(sd_event_source *source, uint64_t usec, void *userdata) {
-        struct daemon *d = userdata;
-
-        (void) source;
-        (void) usec;
-        if (hotplug_take(&d->hotplug, daemon_now_us())) {
-                d->replan_due = true;
-                d->replan_why = "hotplug";
-        }
-        arm_hotplug(d);
-        daemon_continue(d);
-        return 0;
-}
-
-static void on_uevent(void *userdata, enum hotplug_action action, int nid) {
-        struct daemon *d = userdata;
-        uint64_t now = daemon_now_us();
-
-        hotplug_event(&d->hotplug, now, action, nid);
-        /* A node that begins to leave: every tenth of a second counts. */
-        if (hotplug_next_us(&d->hotplug) <= now && hotplug_take(&d->hotplug, now)) {
-                d->replan_due = true;
-                d->replan_why = "hotplug";
-                d->manager.hurry = true;
-        }
-        arm_hotplug(d);
-        daemon_continue(d);
-}
-
-/* -- stop -- */
-
-static void job_stop(void *userdata) {
-        struct daemon *d = userdata;
-
-        d->job_result = manager_stop(&d->manager, &d->job_diag);
-}
-
-static void on_stopped(struct daemon *d) {
-        if (d->job_result < 0) {
-                log_write(d->log, LOG_ERR, "%s; `tierd --restore` tries again", d->job_diag.text);
-                if (d->result == 0 && d->reterr)
-                        *d->reterr = d->job_diag;
-        } else {
-                if (d->job_result == CLAIM_FOREIGN)
-                        restore_log_foreign(d->log);
-                telemetry_restored(d->telemetry, false);
-        }
-        daemon_exit(d, MIN(d->job_result, 0));
-}
-
-/* Whatever is wanted next, in order of urgency, as soon as the worker is free. */
-void daemon_continue(struct daemon *d) {
-        if (d->busy || d->phase >= PHASE_STOPPING)
-                return;
-        if (d->stop_wanted) {
-                d->phase = PHASE_STOPPING;
-                (void) sd_notify(0, "STOPPING=1\nSTATUS=Putting everything back");
-                orders_refuse(d, -ESHUTDOWN, "tierd is stopping");
-                if (d->status)
-                        daemon_refresh(d);
-                daemon_submit(d, job_stop, on_stopped);
-                return;
-        }
-        if (d->phase != PHASE_RUNNING)
-                return;
-        if (d->replan_due) {
-                d->replan_due = false;
-                d->job_leaving = d->hotplug.leaving;
-                daemon_submit(d, job_replan, on_replanned);
-                return;
-        }
-        orders_begin(d);
-        if (d->busy)
-                return;
-        if (d->report_due)
-                daemon_report(d);
-        if (d->turn_due) {
-                d->turn_due = false;
-                if (manager_is_idle(&d->manager))
-                        orders_finish_pauses(d, 0, NULL);
-                else
-                        daemon_submit(d, job_turn, on_turn_done);
-        }
-}
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
         struct daemon *d = userdata;
@@ -412,8 +21,6 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
         daemon_continue(d);
         return 0;
 }
-
-/* -- the frame -- */
 
 static const int handled_signals[] = { SIGTERM, SIGINT, SIGHUP };
 
@@ -457,19 +64,19 @@ static int daemon_add_sources(struct daemon *d) {
         r = worker_new(&d->worker);
         if (r < 0)
                 return r;
-        r = sd_event_add_io(d->event, NULL, worker_fd(d->worker), EPOLLIN, on_job_done, d);
+        r = sd_event_add_io(d->event, NULL, worker_fd(d->worker), EPOLLIN, jobs_on_done, d);
         if (r < 0)
                 return r;
-        r = add_timer(d, 10000, on_turn_timer, &d->turn_timer);
+        r = add_timer(d, 10000, jobs_on_turn_timer, &d->turn_timer);
         if (r < 0)
                 return r;
-        r = add_timer(d, 100000, on_report_timer, &d->report_timer);
+        r = add_timer(d, 100000, jobs_on_report_timer, &d->report_timer);
         if (r < 0)
                 return r;
-        r = add_timer(d, 10000, on_hotplug_timer, &d->hotplug_timer);
+        r = add_timer(d, 10000, jobs_on_hotplug_timer, &d->hotplug_timer);
         if (r < 0)
                 return r;
-        r = uevents_new(d->event, d->options->root, on_uevent, d, &d->uevents);
+        r = uevents_new(d->event, d->options->root, jobs_on_uevent, d, &d->uevents);
         if (r < 0) {
                 /* Every turn looks for nodes that are gone; what comes is then seen at the next reload. */
                 log_write(d->log, LOG_WARNING, "cannot listen to the kernel's events of memory: %s; memory that comes is not "
@@ -490,6 +97,7 @@ static void daemon_done(struct daemon *d) {
         d->saved = saved_free(d->saved);
         config_free(d->job_config);
         d->status = status_free(d->status);
+        free(d->metrics_file);
         d->telemetry = telemetry_free(d->telemetry);
         cleanup_closep(&d->run);
         cleanup_closep(&d->lock);
@@ -563,7 +171,7 @@ int daemon_run(const struct daemon_options *options, struct diag *reterr) {
         r = daemon_add_sources(&d);
         if (r < 0)
                 return diag_set(reterr, r, "cannot set up the event loop: %s", strerror(-r));
-        daemon_submit(&d, job_start, on_started);
+        jobs_start(&d);
         r = sd_event_loop(d.event);
         return r < 0 ? daemon_put_back(&d, r) : d.result;
 }
