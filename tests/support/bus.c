@@ -308,12 +308,15 @@ void bus_await_name(sd_bus *bus) {
                 assert_true(sd_bus_message_read(answer, "b", &owned) > 0);
                 (void) sd_bus_message_unref(answer);
                 if (owned)
-                        return;
+                        break;
                 r = sd_bus_process(bus, NULL);
                 assert_true(r >= 0);
                 if (r == 0)
                         assert_true(sd_bus_wait(bus, PATIENCE_MS * UINT64_C(1000)) > 0);
         }
+        /* The bus has given the name; behind its answer to that comes this call. */
+        assert_true(sd_bus_call_method(bus, "org.tierd1", "/org/tierd1", "org.freedesktop.DBus.Peer", "Ping", NULL, NULL, NULL) >=
+                    0);
 }
 
 static void take_error(const sd_bus_error *error, int r, struct call_result *ret) {

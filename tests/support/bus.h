@@ -70,7 +70,7 @@ int serve_refuse(struct served *s, const char *text);           /* from now on: 
 int serve_announce(struct served *s, const char *text);         /* "all" or not */
 int serve_count_reloads(struct served *s, const char *text);
 
-/* Waits, on `bus`, until tierd's name has an owner. */
+/* Waits until tierd's name has an owner, and the owner knows it. */
 void bus_await_name(sd_bus *bus);
 
 /* A connection to the test's bus. */
