@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/journal.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "tierd/message-ids.h"
 #include "tierd/ring.h"
@@ -19,6 +20,7 @@
 /* Where in tierd's sources an entry was made is no use to an operator, and the same for each. */
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
+#include <systemd/sd-login.h>
 #include <time.h>
 
 /* As long as base/log.c makes a message. */
@@ -88,9 +90,29 @@ static bool stderr_is_journal(void) {
                st.st_dev == device && st.st_ino == inode;
 }
 
+/* "OBJECT_SYSTEMD_UNIT=…", set once, before there are threads; empty: not a unit's process. */
+static char unit_field[320];
+
+/*
+ * The journal finds a sender's unit by its pid, when it comes to read the message: not for a `tierd --prepare` that has said what
+ * is wrong and ended. So the message names its unit itself, in the field that `journalctl -u` takes from root as well.
+ */
+static void find_unit(void) {
+        _cleanup_free_ char *unit = NULL;
+
+        if (sd_pid_get_unit(0, &unit) >= 0)
+                (void) snprintf(unit_field, sizeof(unit_field), "OBJECT_SYSTEMD_UNIT=%s", unit);
+}
+
 static int send_to_journal(void *userdata, const struct iovec *fields, int n) {
+        struct iovec all[JOURNAL_FIELDS_MAX + 5];
+
         (void) userdata;
-        return sd_journal_sendv(fields, n);
+        if (!unit_field[0] || n >= (int) ELEMENTSOF(all))
+                return sd_journal_sendv(fields, n);
+        memcpy(all, fields, (size_t) n * sizeof(*fields));
+        all[n] = (struct iovec) { unit_field, strlen(unit_field) };
+        return sd_journal_sendv(all, n + 1);
 }
 
 /* write(2), not stdio: a thread that is stuck in it must not hold stderr's lock while the process ends. */
@@ -353,6 +375,8 @@ int journal_new_to(int max_level, const struct journal_sink *sink, struct journa
 }
 
 int journal_new(int max_level, struct journal **ret) {
+        if (stderr_is_journal())
+                find_unit();
         return journal_new_to(max_level, &(struct journal_sink) { .send = send_to_journal, .print = print_to_stderr }, ret);
 }
 
