@@ -7,6 +7,7 @@ set -u
 # shellcheck source=tests/vm/scenarios/lib.sh
 . /root/lib.sh
 ROUNDS=2
+TUNER=auto
 [ ! -e /root/settings ] || . /root/settings
 
 blocks() { # STATE: node 2's blocks
@@ -41,10 +42,11 @@ asked_since() { # MILLISECONDS: pages asked for on node 2 after that time
 }
 
 # Node 1 is full of cold memory and wants most of it gone, slowly; node 2 holds hot memory: both directions are busy all the time.
-cat >/run/tierd.yaml <<'YAML'
+cat >/run/tierd.yaml <<YAML
 telemetry: {interval: 5s}
 monitoring: {regions: {min: 100, max: 1000}}
 nodes: {1: {demote: {goal: {free: 60%}, quota: {bytes: 20MiB, interval: 1s}}}}
+tuning: {tuner: $TUNER}
 YAML
 memload_start --set hot:150M@2:touch --set cold:fill-6%@1 --thp never --pass-every 30ms
 tierd_start /run/tierd.yaml || {
