@@ -82,7 +82,7 @@ systemctl service-log-level tierd info
 # What journalctl -x explains.
 journalctl --update-catalog 2>/dev/null
 journalctl -b -u tierd -x --no-pager >/out/journal-x.txt 2>/dev/null
-check "explained by the catalog" "$(grep -c '^-- Subject:' /out/journal-x.txt)" 3 10000
+check "explained by the catalog" "$(grep -c ' Subject: ' /out/journal-x.txt)" 3 10000
 
 # A user who is not root.
 as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@" 2>/run/as-user; }
