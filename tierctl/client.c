@@ -57,8 +57,11 @@ int client_error(const sd_bus_error *error, struct diag *reterr) {
                                 "it ended");
         if (sd_bus_error_has_name(error, "org.tierd1.Error.Stopping"))
                 return diag_set(reterr, -ENOTCONN, "tierd is being stopped");
-        if (sd_bus_error_has_names(error, SD_BUS_ERROR_ACCESS_DENIED, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
                 return diag_set(reterr, -EACCES, "not permitted: %s", text);
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
+                return diag_set(reterr, -EACCES,
+                                "not permitted: %s; try again as root, or beside an agent that asks for it (pkttyagent)", text);
         if (sd_bus_error_has_name(error, "org.tierd1.Error.InvalidConfiguration"))
                 return diag_set(reterr, -EBADMSG, "%s", text);
         if (sd_bus_error_has_names(error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT))

@@ -281,14 +281,21 @@ void bus_request_finish(struct bus_request *request, int error, const char *text
         case -ESHUTDOWN:
                 name = BUS_ERROR("Stopping");
                 break;
-        case -EIO:
-        case -EBUSY:
-        case -EAGAIN:
-        case -ETIMEDOUT:
-                name = BUS_ERROR("Failed");
+        /* A file that cannot be read or is wrong, and a plan that cannot be. The rest is the kernel's, or tierd's own. */
+        case -EBADMSG:
+        case -EFBIG:
+        case -ENOENT:
+        case -EACCES:
+        case -EPERM:
+        case -EISDIR:
+        case -ENOTDIR:
+        case -ELOOP:
+        case -EINVAL:
+        case -EOPNOTSUPP:
+                name = request->kind == REQUEST_RELOAD ? BUS_ERROR("InvalidConfiguration") : BUS_ERROR("Failed");
                 break;
         default:
-                name = request->kind == REQUEST_RELOAD ? BUS_ERROR("InvalidConfiguration") : BUS_ERROR("Failed");
+                name = BUS_ERROR("Failed");
         }
         request_answer(request, name, text && *text ? text : strerror(-error));
 }

@@ -40,7 +40,7 @@ struct bus_handlers {
  */
 int bus_new(sd_event *event, const struct bus_handlers *handlers, void *userdata, const struct log *log, struct bus **ret);
 
-/* Callers that still wait are told that tierd stops. */
+/* Callers that still wait are told that tierd stops, and their requests are void: bus_request_finish() must not see them. */
 struct bus *bus_free(struct bus *b);
 DEFINE_CLEANUP(struct bus, bus_free)
 #define _cleanup_bus_ _cleanup_(bus_freep)
@@ -52,5 +52,10 @@ DEFINE_CLEANUP(struct bus, bus_free)
  */
 void bus_announce(struct bus *b, bool all);
 
-/* Answers. error 0: done; else a D-Bus error with `text` as it is (line and column of a bad configuration included). */
+/*
+ * Answers, and ends the request. A caller that has gone meanwhile is no reason not to. error 0: done; else a D-Bus error with
+ * `text` as it is (line and column of a bad configuration included; NULL or "": what the errno says): -ESHUTDOWN says that tierd
+ * stops; what may be wrong with a configuration (-EBADMSG, -EINVAL, -ENOENT and the like) that a reload was refused for it;
+ * everything else that it failed.
+ */
 void bus_request_finish(struct bus_request *request, int error, const char *text);

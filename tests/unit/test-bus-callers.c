@@ -113,6 +113,8 @@ static void test_errors(void **state) {
                 { EINVAL, "Reload", "org.tierd1.Error.InvalidConfiguration" },
                 { EINVAL, "Pause", "org.tierd1.Error.Failed" },
                 { EIO, "Reload", "org.tierd1.Error.Failed" },
+                { ESTALE, "Reload", "org.tierd1.Error.Failed" },
+                { EROFS, "Reload", "org.tierd1.Error.Failed" },
                 { EBUSY, "Resume", "org.tierd1.Error.Failed" },
                 { ESHUTDOWN, "Reload", "org.tierd1.Error.Stopping" },
                 { ENOMEM, "Pause", SD_BUS_ERROR_NO_MEMORY },
