@@ -310,7 +310,8 @@ static const struct family families[] = {
         { "tierd_scheme_applied_bytes_total", COUNTER, NULL,
           "Bytes moved, as the kernel counts; from Linux 6.16 to 7.2 it counts promotions that found no room too.",
           .scheme = scheme_applied },
-        { "tierd_scheme_quota_exceeded_total", COUNTER, NULL, "Charge windows in which the quota was used up.",
+        { "tierd_scheme_quota_exceeded_total", COUNTER, NULL,
+          "Charge windows in which the quota was used up; Linux 7.2 counts every window at rest too.",
           .scheme = scheme_exceeded },
 };
 

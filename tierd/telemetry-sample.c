@@ -27,7 +27,6 @@ static void add_counts(struct journal_entry *e, const struct scheme_stats *befor
         journal_add(e, "TIERD_APPLIED_BYTES", "%" PRIu64, growth(before->sz_applied, now->sz_applied));
         journal_add(e, "TIERD_APPLIED_TOTAL_BYTES", "%" PRIu64, now->sz_applied);
         journal_add(e, "TIERD_QUOTA_EXCEEDED", "%" PRIu64, growth(before->qt_exceeds, now->qt_exceeds));
-        journal_add(e, "TIERD_QUOTA_EXCEEDED_TOTAL", "%" PRIu64, now->qt_exceeds);
 }
 
 /*
@@ -79,8 +78,9 @@ static uint64_t sample_scheme(struct telemetry *t, const struct status *s, struc
         add_counts(&e, &told->total, &scheme->total);
         add_accounting(&e, told, &now);
         add_kdamond(&e, status_node(s, scheme->source_nid), told);
+        /* In tenths of a percent: the journal stores a text once, and free memory always moves a little. */
         if (scheme->current_bp >= 0)
-                format_percent((uint32_t) scheme->current_bp, current, sizeof(current));
+                format_percent(((uint32_t) scheme->current_bp + 5) / 10 * 10, current, sizeof(current));
         journal_send(t->journal, LOG_INFO, MESSAGE_SAMPLE, &e,
                      "%s %d -> %d: node %d %s %s (goal %s), quota %s/s%s%s%s, moved %s",
                      direction_to_string(scheme->direction), scheme->source_nid, scheme->target_nid, scheme->goal_nid,
