@@ -296,12 +296,6 @@ int warn_about(struct reader *in, const struct yaml_value *document) {
                 if (r < 0)
                         return r;
         }
-        at = yaml_find(yaml_find(document, "telemetry"), "metrics_file");
-        if (c->metrics_file && at) {
-                r = reader_warn(in, at->at, "metrics_file is not written by this release");
-                if (r < 0)
-                        return r;
-        }
 
         for (size_t i = 0; i < c->n_excludes; i++) {
                 anon = anon || c->excludes[i].type == EXCLUDE_ANON;

@@ -260,7 +260,6 @@ static void test_warnings(void **state) {
                 { "nodes:\n  2: {promote: {goal: {used: 90%}}}\n", "tierd.yaml:2:30: warning: " },
                 { "exclude:\n  - {type: anon}\n  - {type: file}\n", "tierd.yaml:2:3: warning: anon and file together" },
                 { "tuning: {tuner: feedback}\n", "tierd.yaml:1:17: warning: tuner: feedback is not in this release" },
-                { "telemetry: {metrics_file: /run/x}\n", "tierd.yaml:1:27: warning: metrics_file is not written" },
                 { "telemetry: {interval: 100ms, metrics_file: null}\n", NULL },
         };
 
