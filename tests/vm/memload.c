@@ -47,6 +47,7 @@ typedef struct Set {
         uint64_t span;          /* what is mapped */
         unsigned char *memory;
         uint32_t *order;        /* page numbers in random order, or NULL for sequential */
+        uint64_t *frames;       /* where each page was once all were there (pagemap entries), or NULL: not watched */
         uint64_t cursor;        /* next page of the worker's pass */
         uint64_t due_ns;        /* start of the worker's next slice, not before */
         uint64_t pass_start_ns;
@@ -66,6 +67,9 @@ static struct {
         uint64_t pass_ns;
         uint64_t flush_pages;   /* 0: only at the end of a pass */
         bool flush;
+        bool bind;              /* the sets stay bound to their nodes */
+        bool frames;            /* watch the frames of their pages */
+        int pagemap;
         uint64_t stride;        /* 0: chosen by the set's size */
         const char *control;
         unsigned char *flush_area;
@@ -137,6 +141,9 @@ static void usage(FILE *to) {
               "                       node's MemTotal is left free; sets are populated in the order given\n"
               "  --thp always|never   advise huge pages for the sets, or against them\n"
               "  --order seq|random   of the pages in a pass (seq)\n"
+              "  --bind               the sets stay bound to their nodes: mbind(MPOL_BIND), as databases do it\n"
+              "  --frames             tell with each sample how many pages are not in the frame any more that they had at the\n"
+              "                       start: those that moved, if only to and fro between two samples (needs root)\n"
               "  --pass-every TIME    a pass over a touched set starts at most so often (20ms)\n"
               "  --flush-every SIZE   flush the CPU's TLB after touching so much, and after each pass (4M);\n"
               "                       0 for never: then an emulated CPU hides accesses from DAMON\n"
@@ -278,11 +285,13 @@ static void set_add(const char *argument) {
 }
 
 static void arguments_parse(int argc, char *argv[]) {
-        enum { SET = 256, THP, ORDER, PASS, FLUSH, INTERVAL, STRIDE, DURATION, CONTROL, HELP };
+        enum { SET = 256, THP, ORDER, BIND, FRAMES, PASS, FLUSH, INTERVAL, STRIDE, DURATION, CONTROL, HELP };
         static const struct option options[] = {
                 { "set", required_argument, NULL, SET },
                 { "thp", required_argument, NULL, THP },
                 { "order", required_argument, NULL, ORDER },
+                { "bind", no_argument, NULL, BIND },
+                { "frames", no_argument, NULL, FRAMES },
                 { "pass-every", required_argument, NULL, PASS },
                 { "flush-every", required_argument, NULL, FLUSH },
                 { "interval", required_argument, NULL, INTERVAL },
@@ -313,6 +322,12 @@ static void arguments_parse(int argc, char *argv[]) {
                         load.random = strcmp(optarg, "random") == 0;
                         if (!load.random && strcmp(optarg, "seq") != 0)
                                 die(USAGE_ERROR, "--order is seq or random, not '%s'", optarg);
+                        break;
+                case BIND:
+                        load.bind = true;
+                        break;
+                case FRAMES:
+                        load.frames = true;
                         break;
                 case PASS:
                         if (!parse_time(optarg, &load.pass_ns))
@@ -461,12 +476,12 @@ static void set_settle(Set *set) {
         }
 }
 
-/* The set stops growing here; the policy goes back to the default, since pages that stay bound could not be
- * demoted by reclaim, and NUMA balancing would heed the policy. */
+/* The set stops growing here; unless it is to stay bound, the policy goes back to the default, since pages that stay bound
+ * could not be demoted by reclaim, and NUMA balancing would heed the policy. */
 static void set_release(Set *set) {
         uint64_t pages = set->bytes / PAGE_BYTES, state = 88172645463325252ULL; /* xorshift64's customary seed */
 
-        if (mbind(set->memory, set->span, MPOL_DEFAULT, NULL, 0) < 0)
+        if (!load.bind && mbind(set->memory, set->span, MPOL_DEFAULT, NULL, 0) < 0)
                 die(1, "set %s: mbind back to the default policy: %s", set->name, strerror(errno));
         if (!load.random)
                 return;
@@ -487,6 +502,44 @@ static void set_release(Set *set) {
                 set->order[i] = set->order[j];
                 set->order[j] = swap;
         }
+}
+
+/* --- frames */
+
+/* Frame numbers and flags of n pages from `page` on (Documentation/admin-guide/mm/pagemap.rst). */
+static void frames_read(const Set *set, uint64_t page, size_t n, uint64_t *ret) {
+        off_t at = (off_t) (((uintptr_t) set->memory / PAGE_BYTES + page) * sizeof *ret);
+
+        if (pread(load.pagemap, ret, n * sizeof *ret, at) != (ssize_t) (n * sizeof *ret))
+                die(1, "cannot read /proc/self/pagemap: %s", strerror(errno));
+}
+
+static void frames_note(Set *set) {
+        uint64_t pages = set->bytes / PAGE_BYTES;
+
+        set->frames = malloc(pages * sizeof *set->frames);
+        if (!set->frames)
+                die(1, "set %s: no memory for its frames", set->name);
+        frames_read(set, 0, pages, set->frames);
+        for (uint64_t i = 0; i < pages; i++) {
+                set->frames[i] &= (1ULL << 55) - 1;
+                if (set->frames[i] == 0)
+                        die(1, "set %s: /proc/self/pagemap shows no frames; are we root?", set->name);
+        }
+}
+
+static uint64_t frames_changed(const Set *set) {
+        static uint64_t now[4096];
+        uint64_t pages = set->bytes / PAGE_BYTES, changed = 0;
+
+        for (uint64_t page = 0; page < pages;) {
+                size_t n = pages - page < 4096 ? (size_t) (pages - page) : 4096;
+
+                frames_read(set, page, n, now);
+                for (size_t i = 0; i < n; i++, page++)
+                        changed += (now[i] & ((1ULL << 55) - 1)) != set->frames[page];
+        }
+        return changed;
 }
 
 /* --- the worker */
@@ -596,7 +649,7 @@ static void set_sample(Set *set) {
         static void *addresses[512];
         static int nodes[512];
         static uint64_t bytes[NODES_MAX];
-        uint64_t pages = set->bytes / PAGE_BYTES, away = 0, stride, t_ms;
+        uint64_t pages = set->bytes / PAGE_BYTES, away = 0, stride, t_ms, changed = 0;
         bool first = true;
 
         stride = load.stride;
@@ -622,6 +675,9 @@ static void set_sample(Set *set) {
                 }
         }
 
+        if (set->frames)
+                changed = frames_changed(set);
+
         pthread_mutex_lock(&output_lock);
         printf("{\"t_ms\":%" PRIu64 ",\"set\":\"%s\",\"bytes\":%" PRIu64 ",\"node_bytes\":{", t_ms, set->name, set->bytes);
         for (int node = 0; node < NODES_MAX; node++)
@@ -630,9 +686,12 @@ static void set_sample(Set *set) {
                         first = false;
                 }
         printf("},\"away_bytes\":%" PRIu64 ",\"stride\":%" PRIu64 ",\"passes\":%" PRIu64 ",\"flushes\":%" PRIu64
-               ",\"ops\":%" PRIu64 ",\"state\":\"%s\"}\n",
+               ",\"ops\":%" PRIu64 ",\"state\":\"%s\"",
                away, stride, atomic_load(&set->passes), atomic_load(&set->flushes), atomic_load(&set->ops),
                atomic_load(&set->touch) ? "touch" : "idle");
+        if (set->frames)
+                printf(",\"frames_changed\":%" PRIu64, changed);
+        printf("}\n");
         fflush(stdout);
         pthread_mutex_unlock(&output_lock);
 }
@@ -755,6 +814,13 @@ int main(int argc, char *argv[]) {
         for (size_t i = 0; i < load.n_sets; i++) {
                 set_settle(&load.sets[i]);
                 set_release(&load.sets[i]);
+        }
+        if (load.frames) {
+                load.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+                if (load.pagemap < 0)
+                        die(1, "cannot open /proc/self/pagemap: %s", strerror(errno));
+                for (size_t i = 0; i < load.n_sets; i++)
+                        frames_note(&load.sets[i]);
         }
         event_print("ready", NULL);
 

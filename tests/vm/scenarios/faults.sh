@@ -64,7 +64,7 @@ while [ "$n" -le "$writes" ]; do
 	3) errno=30 words='Read-only file system' stays=1 ;;
 	4) errno=16 words='Device or resource busy' stays=1 ;;
 	esac
-	tierd_fails FAIL_WRITE="$n" FAIL_ERRNO=$errno FAIL_STAYS=$stays
+	tierd_fails FAIL_WRITE="$n" FAIL_ERRNO="$errno" FAIL_STAYS="$stays"
 	write=$(sed -n "${n}p" /run/writes)
 	path=${write%% *} value=${write#* }
 	tried=$((tried + 1))
@@ -82,7 +82,7 @@ while [ "$n" -le "$writes" ]; do
 		[ $status -eq 1 ] || failed_now "exit status $status"
 		if grep -qF "$path: cannot write \"$value\": $words" /run/tierd.log; then
 			told=$((told + 1))
-		elif [ $errno = 22 ] && grep -q 'cannot migrate between nodes' /run/tierd.log; then
+		elif [ "$errno" = 22 ] && grep -q 'cannot migrate between nodes' /run/tierd.log; then
 			answers=$((answers + 1))
 		else
 			failed_now "the error does not say path, value and errno"
