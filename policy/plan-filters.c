@@ -47,7 +47,10 @@ int maker_add_filters(const struct maker *m, struct scheme *s) {
                         break;
                 case EXCLUDE_ANON:
                 case EXCLUDE_FILE:
-                        s->filters[s->n_filters++] = (struct filter) { .type = FILTER_ANON, .matching = e->type == EXCLUDE_ANON };
+                        s->filters[s->n_filters++] = (struct filter) {
+                                .type = FILTER_ANON,
+                                .matching = e->type == EXCLUDE_ANON,
+                        };
                         break;
                 case EXCLUDE_HUGEPAGE:
                         if (m->features->hugepage_filter)

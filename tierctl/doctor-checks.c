@@ -152,8 +152,8 @@ static void look_at_modules(struct patient *p) {
         check_summary(k, "enabled: %s", names);
         if (p->config && p->config->exclusive_modules == MODULES_REFUSE) {
                 k->state = CHECK_PROBLEM;
-                check_meaning(k, "While one of these runs, the kernel refuses every other kdamond, and `exclusive_modules: refuse` "
-                                 "in tierd.yaml keeps tierd from stopping them: it does not start.");
+                check_meaning(k, "While one of these runs, the kernel refuses every other kdamond, and `exclusive_modules: "
+                                 "refuse` in tierd.yaml keeps tierd from stopping them: it does not start.");
                 check_action(k, "Write N to /sys/module/…/parameters/enabled, or set `exclusive_modules: stop`.");
                 return;
         }

@@ -40,5 +40,5 @@ void check_summary(struct check *k, const char *format, ...) __attribute__((form
 void check_meaning(struct check *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void check_action(struct check *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* All looks below `root`, under the configuration there; only reads. `root_path` as in topology_read(). Returns 0 or -ENOMEM. */
+/* All looks below `root`, under the configuration there; only reads. `root_path` as in topology_read(). 0 or -ENOMEM. */
 int checkup_make(int root, const char *root_path, struct checkup *c);

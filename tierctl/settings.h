@@ -13,7 +13,7 @@
 int settings_read(int root, const char *root_path, char *name, size_t size, struct config **ret, struct diag *reterr);
 
 /*
- * The groups that the configuration's excludes stand for below `root`; NULL when it names none, or when a capture does not tell.
- * 0, or what cgroups_expand() says.
+ * The groups that the configuration's excludes stand for below `root`; NULL when it names none, or when a capture does not
+ * tell. 0, or what cgroups_expand() says.
  */
 int settings_expand_groups(int root, const struct config *c, struct cgroup_list **ret, struct diag *reterr);

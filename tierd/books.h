@@ -23,7 +23,7 @@ struct scheme_report {
 /* One kdamond, as far as it is not a scheme's. */
 struct kdamond_report {
         int pid;                        /* of its kernel thread; 0: not known */
-        bool stale;                     /* it could be neither brought to the plan nor stopped: what it does is another plan's */
+        bool stale;                     /* it could be neither brought to the plan nor stopped: it follows another plan */
         uint64_t cpu_us;                /* of that thread */
         uint64_t sample_us, aggregate_us;       /* in force; 0: not known yet */
         uint64_t restarts;              /* how often it was started again after it had ended by itself */

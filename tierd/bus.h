@@ -54,8 +54,8 @@ void bus_announce(struct bus *b, bool all);
 
 /*
  * Answers, and ends the request. A caller that has gone meanwhile is no reason not to. error 0: done; else a D-Bus error with
- * `text` as it is (line and column of a bad configuration included; NULL or "": what the errno says): -ESHUTDOWN says that tierd
- * stops; what may be wrong with a configuration (-EBADMSG, -EINVAL, -ENOENT and the like) that a reload was refused for it;
- * everything else that it failed.
+ * `text` as it is (line and column of a bad configuration included; NULL or "": what the errno says): -ESHUTDOWN says that
+ * tierd stops; what may be wrong with a configuration (-EBADMSG, -EINVAL, -ENOENT and the like) that a reload was refused for
+ * it; everything else that it failed.
  */
 void bus_request_finish(struct bus_request *request, int error, const char *text);

@@ -94,8 +94,8 @@ static bool stderr_is_journal(void) {
 static char unit_field[320];
 
 /*
- * The journal finds a sender's unit by its pid, when it comes to read the message: not for a `tierd --prepare` that has said what
- * is wrong and ended. So the message names its unit itself, in the field that `journalctl -u` takes from root as well.
+ * The journal finds a sender's unit by its pid, when it comes to read the message: not for a `tierd --prepare` that has said
+ * what is wrong and ended. So the message names its unit itself, in the field that `journalctl -u` takes from root as well.
  */
 static void find_unit(void) {
         _cleanup_free_ char *unit = NULL;

@@ -59,7 +59,7 @@ static int bring_kdamond(struct manager *m, size_t i, bool keep, struct diag *re
         return kdamond_start(m->root, &m->slots, m->books.plan, k, &m->capability, manager_quotas(m, i), reterr);
 }
 
-/* Brings kdamond i from one plan, or from the middle of it, to the manager's. *ret_changed is set when it was not so already. */
+/* Brings kdamond i from one plan, or from the middle of it, to the manager's. *ret_changed: it was not so already. */
 static int change_kdamond(struct manager *m, size_t i, const struct books *from, bool *ret_changed, struct diag *reterr) {
         const struct kdamond_plan *k = m->books.plan->kdamonds + i, *before = plan_kdamond(from->plan, k->nid);
         bool stale = before && from->kdamonds[before - from->plan->kdamonds].stale;
@@ -163,8 +163,8 @@ static bool moves_by(const struct kdamond_plan *k, const struct idset *nodes) {
 }
 
 /*
- * The last block of a node that is leaving may go within a tenth of a second. By stopping quotas what was learnt is kept, but on
- * 6.12 a commit waits for the aggregation to end, and is asked after every 100 ms; switching off takes a sample. An error
+ * The last block of a node that is leaving may go within a tenth of a second. By stopping quotas what was learnt is kept, but
+ * on 6.12 a commit waits for the aggregation to end, and is asked after every 100 ms; switching off takes a sample. An error
  * changes nothing: the plan that follows has no such scheme.
  */
 static void calm_down(struct manager *m, const struct idset *leaving) {

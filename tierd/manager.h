@@ -46,8 +46,8 @@ int manager_start(struct manager *m, int root, struct saved *saved, struct confi
  *   MANAGER_RESTARTED  kdamonds were started again;
  *   MANAGER_NODES, MANAGER_GROUPS  the plan does not fit the machine any more, because a node has lost its memory, or because
  *                      control groups below an excluded one came or went: call manager_replan().
- * After an error the same call tries again what it did not get done; -EINTR: it was cut short by m->hurry. -ESTALE: DAMON is another program's by now; nothing of it
- * was touched.
+ * After an error the same call tries again what it did not get done; -EINTR: it was cut short by m->hurry. -ESTALE: DAMON is
+ * another program's by now; nothing of it was touched.
  */
 #define MANAGER_RESTARTED 1
 #define MANAGER_NODES 2
@@ -66,9 +66,9 @@ int manager_reload(struct manager *m, struct config *config, struct diag *reterr
 /*
  * The same for the machine as it is now, under the configuration in force and without the nodes in `leaving`. Kdamonds whose
  * plan stays are not touched. First of all the kdamonds that move to or from a node which was not leaving before are made to
- * rest, as fast as the kernel allows. Returns MANAGER_CHANGED when the plan is another one, else 0. There is no way back to a plan
- * of a machine that is gone: after an error the kdamonds that could not be brought to the new plan are off, and the
- * same call, or the next turn, tries again.
+ * rest, as fast as the kernel allows. Returns MANAGER_CHANGED when the plan is another one, else 0. There is no way back to a
+ * plan of a machine that is gone: after an error the kdamonds that could not be brought to the new plan are off, and the same
+ * call, or the next turn, tries again.
  */
 #define MANAGER_CHANGED 1
 int manager_replan(struct manager *m, const struct idset *leaving, struct diag *reterr);

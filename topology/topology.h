@@ -72,8 +72,8 @@ struct tier_list {
  * Reads the machine below `root` (see base/file.h) and ranks it. `root_path` is the same place by name, for hwloc
  * (HWLOC_FSROOT); NULL means the live system. `tiers` may be NULL (tiers: auto). Only reads.
  * Returns 0; -EINVAL when `tiers` names a node that can never be there (reterr says which; one that may come, see `possible`,
- * or that has no memory so far, stands in no tier); -ENOENT when the directory holds no NUMA nodes; -EBADMSG when a file is not of the kernel's form; other negative errno. All
- * with the path in reterr.
+ * or that has no memory so far, stands in no tier); -ENOENT when the directory holds no NUMA nodes; -EBADMSG when a file is not
+ * of the kernel's form; other negative errno. All with the path in reterr.
  */
 int topology_read(int root, const char *root_path, const struct tier_list *tiers,
                   struct topology **ret, struct diag *reterr);

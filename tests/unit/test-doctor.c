@@ -181,7 +181,8 @@ static void put_process(struct scratch *s, int pid, const char *comm, const char
         scratch_put(s, path, maps);
 }
 
-static void assert_bound(struct scratch *s, enum check_state state, const char *summary, const char *meaning, const char *action) {
+static void assert_bound(struct scratch *s, enum check_state state, const char *summary, const char *meaning,
+                         const char *action) {
         _cleanup_checkup_ struct checkup c = {};
         const struct check *k;
 
@@ -221,7 +222,8 @@ static void test_bound_memory(void **state) {
         scratch_put(s, "etc/tierd.yaml", "exclude: [{cgroup: /db.slic}, {type: anon}]");
         assert_bound(s, CHECK_WARNING, "1 process has 3 MiB of memory bound to managed nodes", "redis", "a cgroup of its own");
         /* A hierarchy of the memory controller's own is the one that counts. */
-        put_process(s, 812, "postgres", "4:cpu,memory:/x\n3:memory:/db\n0::/y", "400000 bind:0 anon=256 N0=256 kernelpagesize_kB=4");
+        put_process(s, 812, "postgres", "4:cpu,memory:/x\n3:memory:/db\n0::/y",
+                    "400000 bind:0 anon=256 N0=256 kernelpagesize_kB=4");
         scratch_put(s, "etc/tierd.yaml", "exclude: [{cgroup: /db}, {type: file}]");
         assert_bound(s, CHECK_OK, "no process has memory bound to managed nodes that would move", "", "");
         /* Nor does what stays anyhow matter. */
@@ -236,8 +238,8 @@ static void test_bound_memory(void **state) {
                      "read", "redis", "");
         scratch_remove(s, "proc/812");
         scratch_remove(s, "proc/99");
-        assert_bound(s, CHECK_UNKNOWN, "no process has memory bound to managed nodes that would move; of 1 process it could not "
-                     "be read", "", "as root");
+        assert_bound(s, CHECK_UNKNOWN, "no process has memory bound to managed nodes that would move; of 1 process it could "
+                     "not be read", "", "as root");
 
         for (int i = 0; i < 9; i++)
                 put_process(s, 1000 + i, "many", "0::/many", "400000 bind:0 anon=256 N0=256 kernelpagesize_kB=4");

@@ -426,7 +426,8 @@ static void assert_books(struct fixture *f, const char *where) {
                 const struct kdamond_plan *k = &f->m.books.plan->kdamonds[i];
 
                 for (size_t j = 0; j < k->n_schemes; j++, n++) {
-                        const char *bytes = scratch_getf(f->s, DAMON_ADMIN "/%d/contexts/0/schemes/%zu/quotas/bytes", k->nid, j);
+                        const char *bytes =
+                                scratch_getf(f->s, DAMON_ADMIN "/%d/contexts/0/schemes/%zu/quotas/bytes", k->nid, j);
 
                         if (strtoull(bytes, NULL, 10) != f->m.books.quotas[n].bytes)
                                 fail_msg("%s: %s bytes are in force, not %llu", where, bytes,

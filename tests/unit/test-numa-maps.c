@@ -65,7 +65,8 @@ static void test_policies(void **state) {
                 struct bound_bytes b;
                 char line[160];
 
-                (void) snprintf(line, sizeof(line), "7f1200000000 %s anon=3 dirty=3 N0=1 N1=2 kernelpagesize_kB=4\n", cases[i].text);
+                (void) snprintf(line, sizeof(line), "7f1200000000 %s anon=3 dirty=3 N0=1 N1=2 kernelpagesize_kB=4\n",
+                                cases[i].text);
                 b = parsed(line, "1");
                 assert_sums(&b, cases[i].policy, 8 * KIB, 0);
                 (void) snprintf(line, sizeof(line), "7f1200000000 %s", cases[i].text);

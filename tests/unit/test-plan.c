@@ -278,7 +278,8 @@ static void test_absent_nodes(void **state) {
         coming = make(&m, "nodes: {3: {managed: false}}\ntiers: [[0], [1], [2, 3]]", &linux_6_18);
         assert_schemes(coming, "0:d1 1:u0");
         assert_int_equal(coming->n_notes, 2);
-        assert_string_equal(coming->notes[0].text, "node 2: named in the configuration, and not online; left out until it comes");
+        assert_string_equal(coming->notes[0].text,
+                            "node 2: named in the configuration, and not online; left out until it comes");
         assert_int_equal(coming->notes[0].kind, NOTE_LEFT_OUT);
         assert_true(has_note(coming, "node 3: named in"));
         assert_refused(&m, "nodes: {4: {managed: false}}", &linux_6_18, -EINVAL, "never will");
