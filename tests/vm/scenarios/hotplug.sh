@@ -8,6 +8,7 @@ set -u
 . /root/lib.sh
 ROUNDS=2
 TUNER=auto
+# shellcheck disable=SC1091
 [ ! -e /root/settings ] || . /root/settings
 
 blocks() { # STATE: node 2's blocks
@@ -33,6 +34,7 @@ has_moved() { [ "$(applied 1 migrate_cold 2)" -gt $((before + 4 * MIB)) ]; }
 # Every page that anybody wants on node 2: the kernel asks for a new page on the target for each one that it migrates.
 trace=/sys/kernel/tracing
 echo mono >$trace/trace_clock
+# shellcheck disable=SC2016 # the kernel's argument, not the shell's
 echo 'p:tierd/asked alloc_migration_target nid=+0($arg2):s32' >$trace/kprobe_events
 echo 'nid == 2' >$trace/events/tierd/asked/filter
 echo 1 >$trace/events/tierd/asked/enable

@@ -7,6 +7,7 @@ set -u
 COUNT=40
 SEED=1
 INIT=
+# shellcheck disable=SC1091
 [ ! -e /root/settings ] || . /root/settings
 
 random() { # BELOW: the next of the seed's whole numbers, in $drawn

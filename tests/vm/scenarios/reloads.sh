@@ -6,6 +6,7 @@ set -u
 # shellcheck source=tests/vm/scenarios/lib.sh
 . /root/lib.sh
 COUNT=50
+# shellcheck disable=SC1091
 [ ! -e /root/settings ] || . /root/settings
 
 reload() {

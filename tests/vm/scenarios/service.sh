@@ -5,6 +5,7 @@
 set -u
 # shellcheck source=tests/vm/scenarios/lib.sh
 . /root/lib.sh
+# shellcheck disable=SC1091
 [ ! -e /root/settings ] || . /root/settings
 
 SCHEMES="demote-0-1 demote-1-2 promote-1-0 promote-2-1"
@@ -13,7 +14,8 @@ bus() { # OBJECT INTERFACE PROPERTY
 }
 # Of the JSON's first object with that name, the number of a key.
 in_json() { # FILE SCHEME KEY
-	tr -d ' \n' <"$1" | sed 's/{"name":/\n&/g' | grep "^{\"name\":\"$2\"" | tr ',{}' '\n\n\n' | sed -n "s/^\"$3\":\([0-9]*\)$/\1/p" | head -n 1
+	tr -d ' \n' <"$1" | sed 's/{"name":/\n&/g' | grep "^{\"name\":\"$2\"" | sed 's/[,{}]/\n/g' |
+		sed -n "s/^\"$3\":\([0-9]*\)$/\1/p" | head -n 1
 }
 in_metrics() { # FILE FAMILY SCHEME
 	direction=${3%%-*} nodes=${3#*-}

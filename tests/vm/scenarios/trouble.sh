@@ -5,6 +5,7 @@
 set -u
 # shellcheck source=tests/vm/scenarios/lib.sh
 . /root/lib.sh
+# shellcheck disable=SC1091
 [ ! -e /root/settings ] || . /root/settings
 
 is_managed() { [ "$(systemctl is-active tierd)" = active ] && [ "$(running_kdamonds)" = 3 ]; }
@@ -45,7 +46,7 @@ same "kdamonds after one was switched off" "$(running_kdamonds)" 3
 logged "a kdamond switched off" "node 1: the kdamond had ended by itself; it was started again"
 
 # Others that hold the interface's lock again and again.
-for n in 1 2 3 4; do
+for _ in 1 2 3 4; do
 	sh -c "while :; do cat $DAMON/[0-2]/state $DAMON/nr_kdamonds; echo 0 >$DAMON/nr_kdamonds; done" >/dev/null 2>&1 &
 	busy="${busy:-} $!"
 done
@@ -83,7 +84,8 @@ same "tierd's pid after all of this" "$(pid)" "$first"
 
 # sysfs that cannot be written: tierd gives up, and so does the unit in the end; once it can be, a start puts things right.
 mount -o remount,ro /sys
-wait_for 120 sh -c '[ "$(systemctl is-active tierd)" != active ]'
+given_up() { [ "$(systemctl is-active tierd)" != active ]; }
+wait_for 120 given_up
 logged "read-only sysfs" "Read-only file system"
 mount -o remount,rw /sys
 systemctl reset-failed tierd 2>/dev/null
