@@ -298,9 +298,11 @@ sd_bus *bus_client(void) {
 
 /* The name comes and goes by signals of the bus; to see none of them go by, the match comes first. */
 void bus_await_name(sd_bus *bus) {
+        int r;
+
         assert_true(sd_bus_add_match(bus, NULL, "type='signal',member='NameOwnerChanged',arg0='org.tierd1'", NULL, NULL) >= 0);
         for (;;) {
-                int owned, r;
+                int owned;
                 sd_bus_message *answer = NULL;
 
                 assert_true(sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
