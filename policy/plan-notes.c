@@ -110,11 +110,11 @@ int maker_note_nodes(struct maker *m) {
         return r < 0 ? r : note_absent(m);
 }
 
-/* Whether `path` is the group `name` or lies below it. */
-static bool is_within(const char *path, const char *name) {
-        size_t n = strcmp(name, "/") == 0 ? 0 : strlen(name);
+/* Whether the group `inner` is the group `outer` or lies below it. */
+static bool is_within(const char *inner, const char *outer) {
+        size_t n = strcmp(outer, "/") == 0 ? 0 : strlen(outer);
 
-        return strncmp(path, name, n) == 0 && (path[n] == '\0' || path[n] == '/');
+        return strncmp(inner, outer, n) == 0 && (inner[n] == '\0' || inner[n] == '/');
 }
 
 /* Whether another excluded group than `name` itself holds `path`. */
