@@ -94,7 +94,7 @@ int kdamond_read_intervals(int root, int slot, bool tuned, uint64_t *ret_sample_
                 char path[PATH_SIZE];
 
                 r = path_format(path, sizeof(path), DAMON_ADMIN "/%d/contexts/0/monitoring_attrs/intervals/%s", slot, names[i]);
-                if (r == 0)
+                if (r >= 0)
                         r = file_read_u64(root, path, values + i);
                 if (r < 0)
                         return diag_set(reterr, r, "/%s: cannot read: %s", path, strerror(-r));
