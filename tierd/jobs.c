@@ -290,37 +290,37 @@ static void arm_hotplug(struct daemon *d) {
 }
 
 /* A node's memory in the two snapshots; 0: not there. */
-static void tell_memory(struct daemon *d, const struct status *before) {
+static void tell_memory(struct telemetry *t, const struct status *before, const struct status *after) {
         for (size_t i = 0; i < before->n_nodes; i++) {
-                const struct status_node *now = status_node(d->status, before->nodes[i].nid);
+                const struct status_node *now = status_node(after, before->nodes[i].nid);
                 uint64_t bytes = now ? now->total_bytes : 0;
 
                 if (bytes != before->nodes[i].total_bytes)
-                        telemetry_memory_changed(d->telemetry, before->nodes[i].nid, before->nodes[i].total_bytes, bytes);
+                        telemetry_memory_changed(t, before->nodes[i].nid, before->nodes[i].total_bytes, bytes);
         }
-        for (size_t i = 0; i < d->status->n_nodes; i++) {
-                const struct status_node *now = d->status->nodes + i;
+        for (size_t i = 0; i < after->n_nodes; i++) {
+                const struct status_node *now = after->nodes + i;
 
                 if (!status_node(before, now->nid) && now->total_bytes > 0)
-                        telemetry_memory_changed(d->telemetry, now->nid, 0, now->total_bytes);
+                        telemetry_memory_changed(t, now->nid, 0, now->total_bytes);
         }
 }
 
 static void on_replanned(struct daemon *d) {
-        _cleanup_status_ struct status *before = TAKE_PTR(d->status);
+        _cleanup_status_ struct status *fresh = NULL;
 
         if (d->job_result < 0) {
-                d->status = TAKE_PTR(before);
                 hotplug_again(&d->hotplug, daemon_now_us() + RETRY_US);
                 arm_hotplug(d);
                 turn_failed(d);
                 return;
         }
         /* The counts go on from the old snapshot. */
-        if (status_take(&d->manager, before, &d->status) < 0)
-                d->status = TAKE_PTR(before);
-        else
-                tell_memory(d, before);
+        if (status_take(&d->manager, d->status, &fresh) >= 0) {
+                tell_memory(d->telemetry, d->status, fresh);
+                status_free(d->status);
+                d->status = TAKE_PTR(fresh);
+        }
         d->replans++;
         daemon_refresh(d);
         if (d->job_result == MANAGER_CHANGED)
