@@ -6,8 +6,7 @@
 #include <cmocka.h>
 
 #include "damon/apply.h"
-#include "tests/support/tiered.h"
-#include "tierd/manager.h"
+#include "tests/support/managed.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -19,52 +18,6 @@ static const char DIRECT[] = "tuning: {tuner: direct}\n";
 static const char KERNEL_TUNER[] = "tuning: {tuner: kernel}\n";
 static const char ONE_TIER[] = "tiers: [[0, 1, 2]]\n";
 
-/* A machine, what it looked like before, its record, and a manager. */
-struct fixture {
-        struct scratch *s;
-        char *before;
-        int run;
-        struct saved *saved;
-        struct manager m;
-};
-
-static struct fixture fixture_new(enum scratch_kernel kernel) {
-        struct fixture f = { .run = -EBADF };
-        struct diag d = {};
-
-        APPLY_PATIENCE = (struct apply_patience){ .tries = 3, .pause_us = 0 };
-        f.s = tiered_new(kernel, &f.run);
-        f.before = scratch_snapshot(f.s);
-        if (saved_open(f.s->root, f.run, SAVED_STATE, &f.saved, &d) < 0)
-                fail_msg("%s", d.text);
-        return f;
-}
-
-static void fixture_done(struct fixture *f) {
-        if (f->s->oops)
-                fail_msg("the kernel would have crashed: %s", f->s->oops);
-        if (f->s->unlimited)
-                fail_msg("a scheme would have run without its quota");
-        manager_done(&f->m);
-        f->saved = saved_free(f->saved);
-        free(f->before);
-        (void) close(f->run);
-        scratch_free(f->s);
-}
-#define _cleanup_fixture_ _cleanup_(fixture_done)
-
-static int start(struct fixture *f, const char *config, struct diag *d) {
-        manager_done(&f->m);
-        return manager_start(&f->m, f->s->root, f->saved, config_of(config), d);
-}
-
-static void started(struct fixture *f, const char *config) {
-        struct diag d = {};
-
-        if (start(f, config, &d) < 0)
-                fail_msg("start: %s", d.text);
-}
-
 static void turn(struct fixture *f, uint64_t now_s, int expected) {
         struct diag d = {};
         uint64_t next = 0;
@@ -74,24 +27,6 @@ static void turn(struct fixture *f, uint64_t now_s, int expected) {
         if (r != expected)
                 fail_msg("turn: %d, %s", r, d.text);
         assert_true(r < 0 || next > 0);
-}
-
-static void stopped(struct fixture *f, const char *after) {
-        struct diag d = {};
-
-        if (manager_stop(&f->m, &d) != 0)
-                fail_msg("stop: %s", d.text);
-        assert_as_found(f->s, f->before, after);
-        assert_true(saved_is_empty(f->saved));
-        assert_int_equal(faccessat(f->run, "state", F_OK, 0), -1);
-}
-
-static unsigned running(struct fixture *f) {
-        unsigned n = 0;
-
-        for (int i = 0; i < 8; i++)
-                n += strcmp(scratch_getf(f->s, DAMON_ADMIN "/%d/state", i), "on") == 0;
-        return n;
 }
 
 static const char *quota(struct fixture *f, int slot, int scheme) {

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "damon/apply.h"
+#include "tests/support/managed.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+struct fixture fixture_new(enum scratch_kernel kernel) {
+        struct fixture f = { .run = -EBADF };
+        struct diag d = {};
+
+        APPLY_PATIENCE = (struct apply_patience) { .tries = 3, .pause_us = 0 };
+        f.s = tiered_new(kernel, &f.run);
+        f.before = scratch_snapshot(f.s);
+        if (saved_open(f.s->root, f.run, SAVED_STATE, &f.saved, &d) < 0)
+                fail_msg("%s", d.text);
+        return f;
+}
+
+void fixture_done(struct fixture *f) {
+        if (f->s->oops)
+                fail_msg("the kernel would have crashed: %s", f->s->oops);
+        if (f->s->unlimited)
+                fail_msg("a scheme would have run without its quota");
+        manager_done(&f->m);
+        f->saved = saved_free(f->saved);
+        free(f->before);
+        (void) close(f->run);
+        scratch_free(f->s);
+}
+
+int start(struct fixture *f, const char *config, struct diag *d) {
+        manager_done(&f->m);
+        return manager_start(&f->m, f->s->root, f->saved, config_of(config), d);
+}
+
+void started(struct fixture *f, const char *config) {
+        struct diag d = {};
+
+        if (start(f, config, &d) < 0)
+                fail_msg("start: %s", d.text);
+}
+
+void stopped(struct fixture *f, const char *after) {
+        struct diag d = {};
+
+        if (manager_stop(&f->m, &d) != 0)
+                fail_msg("%s, stop: %s", after, d.text);
+        assert_restored(f, after);
+}
+
+void assert_restored(struct fixture *f, const char *after) {
+        assert_as_found(f->s, f->before, after);
+        if (!saved_is_empty(f->saved))
+                fail_msg("%s: the record is not empty", after);
+        assert_int_equal(faccessat(f->run, "state", F_OK, 0), -1);
+}
+
+unsigned running(const struct fixture *f) {
+        unsigned n = 0;
+
+        for (int i = 0; i < 8; i++)
+                n += strcmp(scratch_getf(f->s, DAMON_ADMIN "/%d/state", i), "on") == 0;
+        return n;
+}
