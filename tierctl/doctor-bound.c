@@ -230,6 +230,7 @@ void look_at_bound_memory(struct patient *p) {
         }
         if (looked == 0)
                 return;
-        qsort(found.items, found.n, sizeof(*found.items), compare_bytes);
+        if (found.n > 0)
+                qsort(found.items, found.n, sizeof(*found.items), compare_bytes);
         tell(checkup_add(p->c, "bound-memory", CHECK_OK), &found);
 }
