@@ -156,6 +156,10 @@ figures: $(PROGRAMS) $(B)/memload
 	tests/vm/scenario arrive 6.12
 	tests/vm/scenario arrive 7.2
 
+# What tierd costs by itself over ten minutes at rest, and beside it damo.
+cost: $(PROGRAMS) $(B)/memload
+	TIMEOUT=2400 tests/vm/scenario cost 7.2 SPAN=600
+
 lint: lint-layout lint-shell lint-man lint-journal lint-c
 
 lint-layout:
@@ -264,6 +268,7 @@ help:
 	@echo 'make check-quick   the same without guests'
 	@echo 'make unit golden golden-update command-line completion valgrind lint promtool clang check-layers'
 	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
+	@echo 'make cost       measure in a guest what tierd costs by itself, and damo beside it (25 minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    to DESTDIR and PREFIX (/usr), SYSCONFDIR (/etc), SYSTEMDUNITDIR (as systemd says)'
 	@echo 'make deb        a Debian package in build/deb; lint-deb runs lintian on it'
@@ -273,6 +278,6 @@ help:
 	@echo 'WERROR=1        warnings are errors, as with CI=true'
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
-.PHONY: all deps check check-quick check-layers unit valgrind golden golden-update command-line completion demo figures \
+.PHONY: all deps check check-quick check-layers unit valgrind golden golden-update command-line completion demo figures cost \
 	tests lint lint-layout lint-c lint-shell lint-man lint-journal lint-deb promtool clang fuzz install deb clean distclean \
 	help FORCE
