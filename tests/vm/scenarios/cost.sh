@@ -53,7 +53,8 @@ span_begin() {
 	kdamonds=$(kdamond_pids)
 	span_kdamonds=
 	for pid in $kdamonds; do span_kdamonds="$span_kdamonds$pid:$(cpu_ns "$pid"):$(switches voluntary "$pid") "; done
-	span_journald=$(unit_us systemd-journald usage_usec)
+	span_journald=$(unit_us systemd-journald usage_usec) span_dbus=$(unit_us dbus usage_usec)
+	span_pid1=$(cpu_ns 1) span_pid1_switches=$(switches voluntary 1)
 	span_migrated=$(migrated_bytes)
 	span_start=$(now_ms)
 }
@@ -63,7 +64,8 @@ span_end() { # WHO: reads the clock first, so that `took` is what the others hav
 		pid=${k%%:*} rest=${k#*:}
 		say "$1: kdamond $pid: CPU $(per 3600 $(($(cpu_ns "$pid") - ${rest%:*})) 1000000000) s/h, wake-ups $(per 60 $(($(switches voluntary "$pid") - ${rest#*:})))/min"
 	done
-	say "$1: systemd-journald's CPU $(per 3600 $(($(unit_us systemd-journald usage_usec) - span_journald)) 1000000) s/h"
+	# What is done for it by others; they serve the rest of the system too.
+	say "$1: CPU of systemd-journald $(per 3600 $(($(unit_us systemd-journald usage_usec) - span_journald)) 1000000) s/h, of dbus $(per 3600 $(($(unit_us dbus usage_usec) - span_dbus)) 1000000) s/h, of PID 1 $(per 3600 $(($(cpu_ns 1) - span_pid1)) 1000000000) s/h with $(per 60 $(($(switches voluntary 1) - span_pid1_switches))) wake-ups/min"
 	say "$1: migrated by anyone $(per 1 $(($(migrated_bytes) - span_migrated)) 1024) KiB/s; hot set on node 0 $(resident_percent hot 0) %, free $(free_bp 0) bp"
 }
 
