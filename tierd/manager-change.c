@@ -180,16 +180,24 @@ static void calm_down(struct manager *m, const struct idset *leaving) {
                 }
                 for (size_t j = 0; j < k->n_schemes; j++)
                         q[j].bytes = 1;
-                (void) kdamond_set_quotas(m->root, &m->slots, k, &m->capability, q, NULL);
+                /* The books know nothing of what was not taken. */
+                if (kdamond_set_quotas(m->root, &m->slots, k, &m->capability, q, NULL) < 0)
+                        memset(q, 0, k->n_schemes * sizeof(*q));
         }
 }
 
 int manager_replan(struct manager *m, const struct idset *leaving, struct diag *reterr) {
         _cleanup_state_ struct state other = { .leaving = *leaving };
-        bool changed = false;
+        bool held = saved_n_slots(m->saved) > 0, changed = false;
         int r;
 
         m->hurry = false;
+        /* Before the haste: what is another program's by now is not to be hurried. */
+        if (held) {
+                r = claim_check(m->root, m->saved, reterr);
+                if (r < 0)
+                        return r;
+        }
         calm_down(m, leaving);
         r = state_read(m->root, m->config, &m->capability, &other, reterr);
         if (r < 0)
@@ -197,5 +205,10 @@ int manager_replan(struct manager *m, const struct idset *leaving, struct diag *
         manager_swap_state(m, &other);
         books_inherit(&m->books, &other.books);
         r = change_system(m, &other.books, true, &changed, reterr);
+        if (r < 0 && !held) {
+                /* Nothing was managed before, so there is a way back; turns by this plan would take others' slots for lost ones. */
+                r = manager_undo(m, r, reterr);
+                manager_swap_state(m, &other);
+        }
         return r < 0 ? r : changed ? MANAGER_CHANGED : 0;
 }

@@ -26,6 +26,9 @@ void manager_swap_state(struct manager *m, struct state *s);
 /* Everything from the claim to the running kdamonds, once a plan says that there is something to manage. */
 int manager_take_hold(struct manager *m, struct diag *reterr);
 
+/* Undoes everything after `error`, whose sentence reterr holds; what cannot be undone is told in the same breath. */
+int manager_undo(struct manager *m, int error, struct diag *reterr);
+
 /* kernel.numa_balancing and reclaim demotion; what only a privileged process may set becomes m->advice. */
 int manager_set_balancing(struct manager *m, struct diag *reterr);
 

@@ -141,8 +141,7 @@ int manager_take_hold(struct manager *m, struct diag *reterr) {
         return start_kdamonds(m, reterr);
 }
 
-/* Undoes everything after `error`, whose sentence reterr holds; what cannot be undone is told in the same breath. */
-static int manager_undo(struct manager *m, int error, struct diag *reterr) {
+int manager_undo(struct manager *m, int error, struct diag *reterr) {
         struct diag undo = {}, first;
 
         if (manager_stop(m, &undo) >= 0 || !reterr)

@@ -66,9 +66,10 @@ int manager_reload(struct manager *m, struct config *config, struct diag *reterr
 /*
  * The same for the machine as it is now, under the configuration in force and without the nodes in `leaving`. Kdamonds whose
  * plan stays are not touched. First of all the kdamonds that move to or from a node which was not leaving before are made to
- * rest, as fast as the kernel allows. Returns MANAGER_CHANGED when the plan is another one, else 0. There is no way back to a
- * plan of a machine that is gone: after an error the kdamonds that could not be brought to the new plan are off, and the same
- * call, or the next turn, tries again.
+ * rest, as fast as the kernel allows. Returns MANAGER_CHANGED when the plan is another one, else 0; -ESTALE as a turn does.
+ * There is no way back to a plan of a machine that is gone: after an error the kdamonds that could not be brought to the new
+ * plan are off, and the same call tries again. No turn before that has gone well: where the new plan could not even be made,
+ * the one before it is still there, with the nodes that leave. Where nothing was held before nothing is held after an error.
  */
 #define MANAGER_CHANGED 1
 int manager_replan(struct manager *m, const struct idset *leaving, struct diag *reterr);

@@ -565,6 +565,89 @@ static void test_stop_that_fails(void **state) {
         }
 }
 
+/* Another program's kdamonds are left alone also by what makes nodes rest in haste. */
+static void test_replan_of_anothers(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                struct idset leaving = {};
+                struct diag d = {};
+
+                idset_add(&leaving, 2);
+                started(&f, "");
+                for (int slot = 0; slot < 3; slot++)
+                        dies(&f, slot);
+                scratch_occupy(f.s, 2);
+                scratch_reset_faults(f.s);
+                assert_int_equal(manager_replan(&f.m, &leaving, &d), -ESTALE);
+                assert_int_equal(f.s->writes, 0);
+                assert_string_equal(scratch_get(f.s, DAMON_ADMIN "/0/state"), "on");
+                /* (DAMON_STAT does not start again while another's kdamond runs.) */
+                (void) manager_stop(&f.m, NULL);
+                assert_string_equal(scratch_get(f.s, DAMON_ADMIN "/0/state"), "on");
+        }
+}
+
+/* Memory came, and what is to manage it cannot be had: nothing is managed as before, and the next try has its chance. */
+static void test_replan_without_hold(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        struct idset leaving = {}, none = {};
+        struct diag d = {};
+
+        (void) state;
+        idset_add(&leaving, 1);
+        idset_add(&leaving, 2);
+        started(&f, "");
+        assert_int_equal(manager_replan(&f.m, &leaving, &d), MANAGER_CHANGED);
+        assert_true(manager_is_idle(&f.m));
+        assert_as_found(f.s, f.before, "nothing to manage");
+
+        scratch_occupy(f.s, 2);
+        assert_int_equal(manager_replan(&f.m, &none, &d), -EBUSY);
+        assert_non_null(strstr(d.text, "2 kdamonds"));
+        assert_true(manager_is_idle(&f.m));
+        assert_true(saved_is_empty(f.saved));
+        assert_string_equal(scratch_get(f.s, DAMON_ADMIN "/0/state"), "on");
+
+        scratch_make(f.s, DAMON_ADMIN "/0/state", "off", 0600);
+        assert_int_equal(scratch_store(f.s, DAMON_ADMIN "/nr_kdamonds", "0"), 0);
+        scratch_reset_faults(f.s);
+        f.s->fault_at = 100;
+        f.s->fault_error = -EIO;
+        f.s->fault_times = 1;
+        assert_int_equal(manager_replan(&f.m, &none, &d), -EIO);
+        assert_non_null(strstr(d.text, f.s->fault_path));
+        assert_as_found(f.s, f.before, "a hold that failed");
+        scratch_reset_faults(f.s);
+        assert_int_equal(manager_replan(&f.m, &none, &d), MANAGER_CHANGED);
+        turn(&f, 1, 0);
+        stopped(&f, "stop");
+}
+
+/* The books know nothing of quotas whose write failed in the haste. */
+static void test_calm_that_fails(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        const char *online = "sys/devices/system/node/node2/meminfo";
+        struct idset leaving = {};
+        struct diag d = {};
+
+        (void) state;
+        idset_add(&leaving, 1);
+        started(&f, "");
+        (void) until_quota(&f, 1);
+        /* The plan fails too, so that the one before stays in force. */
+        assert_int_equal(unlinkat(f.s->root, online, 0), 0);
+        scratch_reset_faults(f.s);
+        f.s->fault_at = 0;
+        f.s->fault_error = -EIO;
+        f.s->fault_times = 1;
+        assert_true(manager_replan(&f.m, &leaving, &d) < 0);
+        assert_non_null(strstr(f.s->fault_path, "/quotas/"));
+        assert_true(n_unknown(&f) > 0);
+        scratch_reset_faults(f.s);
+        manager_stop(&f.m, NULL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_start_turn_stop),
@@ -581,6 +664,9 @@ int main(void) {
                 cmocka_unit_test(test_reload_lost),
                 cmocka_unit_test(test_reload_commit_kills),
                 cmocka_unit_test(test_stop_that_fails),
+                cmocka_unit_test(test_replan_of_anothers),
+                cmocka_unit_test(test_replan_without_hold),
+                cmocka_unit_test(test_calm_that_fails),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
