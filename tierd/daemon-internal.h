@@ -49,6 +49,7 @@ struct daemon {
 
         enum phase phase;
         bool busy, stop_wanted, turn_due, report_due, replan_due;
+        bool plan_failed;               /* the last plan for another machine could not be put in force; tried again soon */
         const char *replan_why;
         unsigned failed_turns;          /* in a row */
 

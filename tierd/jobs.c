@@ -196,7 +196,7 @@ static void turn_failed(struct daemon *d) {
 
 static void on_turn_done(struct daemon *d) {
         d->turns++;
-        if (d->job_result == -EINTR) {
+        if (d->job_result == -EINTR && d->replan_due) {
                 /* The plan that is due comes next, then another turn. */
                 d->turn_due = true;
                 return;
@@ -309,18 +309,22 @@ static void tell_memory(struct telemetry *t, const struct status *before, const 
 static void on_replanned(struct daemon *d) {
         _cleanup_status_ struct status *fresh = NULL;
 
-        if (d->job_result < 0) {
-                hotplug_again(&d->hotplug, daemon_now_us() + RETRY_US);
-                arm_hotplug(d);
-                turn_failed(d);
-                return;
-        }
-        /* The counts go on from the old snapshot. */
+        /* The counts go on from the old snapshot. Memory has come or gone also where the plan for it failed. */
         if (status_take(&d->manager, d->status, &fresh) >= 0) {
                 tell_memory(d->telemetry, d->status, fresh);
                 status_free(d->status);
                 d->status = TAKE_PTR(fresh);
         }
+        d->plan_failed = d->job_result < 0;
+        if (d->plan_failed) {
+                hotplug_again(&d->hotplug, daemon_now_us() + RETRY_US);
+                arm_hotplug(d);
+                turn_failed(d);
+                return;
+        }
+        /* Else the next turn that goes well says so. */
+        if (manager_is_idle(&d->manager))
+                d->failed_turns = 0;
         d->replans++;
         daemon_refresh(d);
         if (d->job_result == MANAGER_CHANGED)
@@ -354,7 +358,9 @@ void jobs_on_uevent(void *userdata, enum hotplug_action action, int nid) {
         if (hotplug_next_us(&d->hotplug) <= now && hotplug_take(&d->hotplug, now)) {
                 d->replan_due = true;
                 d->replan_why = "hotplug";
-                d->manager.hurry = true;
+                /* Before that the worker makes the manager, and no turn is to be cut short. */
+                if (d->phase == PHASE_RUNNING)
+                        d->manager.hurry = true;
         }
         arm_hotplug(d);
         daemon_continue(d);
@@ -403,6 +409,9 @@ void daemon_continue(struct daemon *d) {
                 daemon_submit(d, job_replan, on_replanned);
                 return;
         }
+        /* Until a plan has gone well, or tierd gives up, neither turn nor order sets the nodes that leave to work again. */
+        if (d->plan_failed)
+                return;
         orders_begin(d);
         if (d->busy)
                 return;

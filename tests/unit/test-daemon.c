@@ -350,6 +350,42 @@ static void test_gives_up(void **state) {
         as_found(&f);
 }
 
+/*
+ * A node that goes away while the machine is read: the kernel names it still, and it has no numbers any more. The plan is tried
+ * again after a while, not at once until tierd gives up; and no turn is made by the plan before.
+ */
+static void test_plan_fails(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        static const char meminfo[] = "sys/devices/system/node/node2/meminfo";
+        char text[512];
+
+        (void) state;
+        assert_true(file_read(f.s->root, meminfo, text, sizeof(text)) > 0);
+        text[strlen(text) - 1] = '\0';
+        begin(&f);
+        told(&f, "READY=1");
+        assert_int_equal(unlinkat(f.s->root, meminfo, 0), 0);
+        wait_for_log(&f, "missing, although the node is online (1 of 5)");
+        /* An order waits as well. */
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        scratch_put(f.s, meminfo, text);
+        told(&f, "RELOADING=1");
+        told(&f, "READY=1");
+        wait_for_log(&f, "5 configuration reloaded");
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        as_found(&f);
+
+        /* For good: what cannot be planned is not managed. */
+        begin(&f);
+        told(&f, "READY=1");
+        assert_int_equal(unlinkat(f.s->root, meminfo, 0), 0);
+        ended(&f, 1);
+        wait_for_log(&f, "giving up after 5 failed turns in a row; the last: ");
+        scratch_put(f.s, meminfo, text);
+        as_found(&f);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_life),
@@ -359,6 +395,7 @@ int main(void) {
                 cmocka_unit_test(test_second_and_killed),
                 cmocka_unit_test(test_kdamond_ends),
                 cmocka_unit_test(test_gives_up),
+                cmocka_unit_test(test_plan_fails),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
