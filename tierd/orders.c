@@ -65,7 +65,8 @@ static void reload_refused(struct daemon *d, int error, const struct diag *why) 
         struct diag told;
 
         (void) diag_set(&told, error, "%s\nthe configuration before stays in force", why->text);
-        telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_RELOAD, LOG_ERR, &told);
+        /* The journal's entry says this by itself. */
+        telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_RELOAD, LOG_ERR, why);
         order_finish(&d->at_work, error, told.text);
 }
 

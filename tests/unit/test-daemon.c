@@ -187,6 +187,7 @@ static void test_life(void **state) {
         told(&f, "READY=1");
         wait_for_log(&f, "tierd.yaml:1:10: ");
         wait_for_log(&f, "the configuration before stays in force");
+        assert_null(strstr(logged(&f), "stays in force\nthe configuration before"));
         scratch_put(f.s, "run/tierd.yaml", "nodes: {9: {managed: false}}");
         assert_int_equal(kill(f.pid, SIGHUP), 0);
         told(&f, "READY=1");
