@@ -116,7 +116,7 @@ static int daemon_put_back(struct daemon *d, int error) {
 
 /*
  * tierd moves others' memory, and is not to wait for its own: its pages are locked, as they are touched, and are taken from the
- * top tier. Before any thread is started, for a thread inherits the policy. Neither is worth a refusal to start.
+ * top tier. Before the worker is started, for a thread inherits the policy. Neither is worth a refusal to start.
  */
 static void keep_own_memory(const struct daemon *d) {
         _cleanup_topology_ struct topology *t = NULL;

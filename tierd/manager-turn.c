@@ -294,7 +294,7 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
                                                   .kdamonds = t.kdamonds,
                                           },
                                           t.decided, m->books.views);
-        /* A group that is not excluded yet holds memory that must not move: nothing does, until the plan knows it. */
+        /* A group that is not excluded yet holds memory that must not move: no quota is raised until the plan knows it. */
         if (groups == 0)
                 r = set_decided(m, m->books.tuner ? t.decided : NULL, reterr);
         if (r < 0)

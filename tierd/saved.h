@@ -17,7 +17,7 @@
 
 struct saved;
 
-/* The record of tierd itself, and that of the privileged steps beside it (tierd/privileged.h). */
+/* The record of tierd itself, and that of the privileged steps beside it (tierd/restore.h). */
 #define SAVED_STATE "state"
 #define SAVED_PRIVILEGED "privileged"
 

@@ -25,7 +25,7 @@ int system_stop_modules(int root, struct saved *saved, char ret_stopped[static M
  * back, if an earlier configuration changed it.
  *
  * kernel.numa_balancing wants CAP_SYS_ADMIN, which tierd's unit does not give it: its privileged steps set it
- * (tierd/privileged.h). Where this process may not, and it is not as wanted, that is no failure but goes to `ret_advice`, with
+ * (tierd/restore.h). Where this process may not, and it is not as wanted, that is no failure but goes to `ret_advice`, with
  * the negative errno and a sentence.
  */
 int system_set_balancing(const struct topology *t, const struct config *c, struct saved *saved, struct diag *ret_advice,
