@@ -60,6 +60,26 @@ int restore_run(const struct daemon_options *options, struct diag *reterr) {
         return first < 0 ? first : MIN(second, 0);
 }
 
+/* 1 when the daemon would manage something by this plan, 0 when not. */
+static int has_work(int root, const struct config *config, const struct topology *topology, struct diag *reterr) {
+        _cleanup_plan_ struct plan *plan = NULL;
+        struct capability capability;
+        struct plan_features features;
+        struct plan_input input = { .config = config, .topology = topology, .features = &features };
+        char release[sizeof(capability.release)];
+        int r;
+
+        r = capability_read_release(root, release, sizeof(release), reterr);
+        if (r < 0)
+                return r;
+        r = capability_from_release(release, &capability, reterr);
+        if (r < 0)
+                return r;
+        features = capability_features(&capability);
+        r = plan_make(&input, &plan, reterr);
+        return r < 0 ? r : plan->n_kdamonds > 0;
+}
+
 int prepare_run(const struct daemon_options *options, struct diag *reterr) {
         _cleanup_close_ int lock = -EBADF, run = -EBADF;
         _cleanup_saved_ struct saved *saved = NULL;
@@ -79,7 +99,10 @@ int prepare_run(const struct daemon_options *options, struct diag *reterr) {
         r = topology_read(options->root, NULL, config->tiers.n_tiers > 0 ? &config->tiers : NULL, &topology, reterr);
         if (r < 0)
                 return r;
-        if (topology->n_tiers < 2)
+        r = has_work(options->root, config, topology, reterr);
+        if (r < 0)
+                return r;
+        if (r == 0)
                 return saved_restore(saved, reterr);
         return system_set_numa_balancing(topology, config, saved, reterr);
 }

@@ -387,6 +387,47 @@ static void test_plan_fails(void **state) {
         as_found(&f);
 }
 
+/* The privileged step changes what the daemon would want changed, and nothing where it would have nothing to manage. */
+static void test_prepare(void **state) {
+        static const char *const idle[] = {
+                "tiers: [[0, 1, 2]]",
+                "demote: {enabled: false}\npromote: {enabled: false}",
+                "nodes: {0: {managed: false}, 1: {managed: false}, 2: {managed: false}}",
+        };
+        static const char balancing[] = "proc/sys/kernel/numa_balancing";
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        struct memory_log memory;
+        struct daemon_options options = {
+                .root = f.s->root, .run_directory = f.run_path, .config_path = f.config_path, .log = &memory.log,
+        };
+        struct diag d = {};
+
+        (void) state;
+        memory_log_init(&memory);
+        for (size_t i = 0; i < ELEMENTSOF(idle); i++) {
+                scratch_put(f.s, "run/tierd.yaml", idle[i]);
+                assert_int_equal(prepare_run(&options, &d), 0);
+                assert_string_equal(scratch_get(f.s, balancing), "1");
+                scratch_put(f.s, "run/tierd.yaml", "");
+                assert_int_equal(prepare_run(&options, &d), 0);
+                assert_string_equal(scratch_get(f.s, balancing), "0");
+        }
+        /* What is wrong changes nothing; what was managed and is no more is put back. */
+        scratch_put(f.s, "run/tierd.yaml", "demote: no");
+        assert_int_equal(prepare_run(&options, &d), -EBADMSG);
+        assert_string_equal(scratch_get(f.s, balancing), "0");
+        scratch_put(f.s, "run/tierd.yaml", idle[1]);
+        assert_int_equal(prepare_run(&options, &d), 0);
+        assert_string_equal(scratch_get(f.s, balancing), "1");
+        assert_int_equal(faccessat(f.run, SAVED_PRIVILEGED, F_OK, 0), -1);
+
+        scratch_put(f.s, "run/tierd.yaml", "");
+        assert_int_equal(prepare_run(&options, &d), 0);
+        assert_int_equal(restore_run(&options, &d), 0);
+        assert_string_equal(memory.text, "5 put back what an earlier tierd had changed\n");
+        as_found(&f);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_life),
@@ -397,6 +438,7 @@ int main(void) {
                 cmocka_unit_test(test_kdamond_ends),
                 cmocka_unit_test(test_gives_up),
                 cmocka_unit_test(test_plan_fails),
+                cmocka_unit_test(test_prepare),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
