@@ -60,14 +60,15 @@ static int bring_kdamond(struct manager *m, size_t i, bool keep, struct diag *re
 }
 
 /* Brings kdamond i from one plan, or from the middle of it, to the manager's. *ret_changed: it was not so already. */
-static int change_kdamond(struct manager *m, size_t i, const struct books *from, bool *ret_changed, struct diag *reterr) {
-        const struct kdamond_plan *k = m->books.plan->kdamonds + i, *before = plan_kdamond(from->plan, k->nid);
-        bool stale = before && from->kdamonds[before - from->plan->kdamonds].stale;
-        bool alike = before && !stale && m->books.plan->tuner == from->plan->tuner && same_shape(before, k);
+static int change_kdamond(struct manager *m, size_t i, const struct state *from, bool *ret_changed, struct diag *reterr) {
+        const struct plan *p = from->books.plan;
+        const struct kdamond_plan *k = m->books.plan->kdamonds + i, *before = plan_kdamond(p, k->nid);
+        bool stale = before && from->books.kdamonds[before - p->kdamonds].stale;
+        bool alike = before && !stale && m->books.plan->tuner == p->tuner && same_shape(before, k);
         int r;
 
-        if (alike) {
-                r = same_writes(m, m->books.plan, k, from->plan, before, reterr);
+        if (alike && cgroup_list_equal(m->cgroups, from->cgroups)) {
+                r = same_writes(m, m->books.plan, k, p, before, reterr);
                 /* One that could not be brought to its plan the last time is off, and is tried again. */
                 if (r > 0)
                         r = kdamond_is_running(m->root, slot_of(&m->slots, k->nid), &APPLY_PATIENCE, reterr);
@@ -82,14 +83,14 @@ static int change_kdamond(struct manager *m, size_t i, const struct books *from,
  * Brings the kernel from one plan, or from the middle of it, to the manager's. `on`: goes on after an error with the others,
  * and leaves those off that could not be brought to the plan; returns the first error.
  */
-static int change_kdamonds(struct manager *m, const struct books *from, bool on, bool *ret_changed, struct diag *reterr) {
+static int change_kdamonds(struct manager *m, const struct state *from, bool on, bool *ret_changed, struct diag *reterr) {
         int first = 0, r;
 
         /* All slots, not only those of the plan before: one that did not stop the last time is tried again. */
         IDSET_FOREACH(nid, &m->slots.possible) {
                 if (plan_kdamond(m->books.plan, nid))
                         continue;
-                *ret_changed = *ret_changed || plan_kdamond(from->plan, nid);
+                *ret_changed = *ret_changed || plan_kdamond(from->books.plan, nid);
                 r = kdamond_stop(m->root, slot_of(&m->slots, nid), first < 0 ? NULL : reterr);
                 if (r < 0 && !on)
                         return r;
@@ -107,14 +108,14 @@ static int change_kdamonds(struct manager *m, const struct books *from, bool on,
 }
 
 /* Brings the whole system from one plan to the manager's plan and configuration. */
-static int change_system(struct manager *m, const struct books *from, bool on, bool *ret_changed, struct diag *reterr) {
-        int r;
+static int change_system(struct manager *m, const struct state *from, bool on, bool *ret_changed, struct diag *reterr) {
+        int r, r2;
 
         /* With nothing to manage nothing is held. */
         m->stopped_modules[0] = '\0';
         m->advice = (struct diag) {};
         if (manager_is_idle(m)) {
-                *ret_changed = *ret_changed || from->plan->n_kdamonds > 0;
+                *ret_changed = *ret_changed || from->books.plan->n_kdamonds > 0;
                 return MIN(manager_stop(m, reterr), 0);
         }
         if (saved_n_slots(m->saved) == 0) {
@@ -122,13 +123,18 @@ static int change_system(struct manager *m, const struct books *from, bool on, b
                 return manager_take_hold(m, reterr);
         }
         r = claim_check(m->root, m->saved, reterr);
-        if (r == 0)
-                r = system_check_modules(m->root, m->config, reterr);
+        if (r < 0)
+                return r;
+        r = system_check_modules(m->root, m->config, reterr);
         if (r == 0)
                 r = system_stop_modules(m->root, m->saved, m->stopped_modules, reterr);
         if (r == 0)
                 r = manager_set_balancing(m, reterr);
-        return r < 0 ? r : change_kdamonds(m, from, on, ret_changed, reterr);
+        if (r < 0 && !on)
+                return r;
+        /* A setting that cannot be had is no reason to leave schemes to a node that is gone. */
+        r2 = change_kdamonds(m, from, on, ret_changed, r < 0 ? NULL : reterr);
+        return r < 0 ? r : r2;
 }
 
 int manager_reload(struct manager *m, struct config *config, struct diag *reterr) {
@@ -142,12 +148,12 @@ int manager_reload(struct manager *m, struct config *config, struct diag *reterr
                 return r;
         manager_swap_state(m, &other);
         books_inherit(&m->books, &other.books);
-        r = change_system(m, &other.books, false, &changed, &first);
+        r = change_system(m, &other, false, &changed, &first);
         if (r == 0)
                 return 0;
 
         manager_swap_state(m, &other);
-        if (change_system(m, &other.books, false, &changed, &second) == 0)
+        if (change_system(m, &other, false, &changed, &second) == 0)
                 return diag_set(reterr, r, "%s", first.text);
         (void) diag_set(reterr, r, "%s (Nor could the configuration before be put in force again: %s)", first.text,
                         second.text);
@@ -204,7 +210,7 @@ int manager_replan(struct manager *m, const struct idset *leaving, struct diag *
                 return r;
         manager_swap_state(m, &other);
         books_inherit(&m->books, &other.books);
-        r = change_system(m, &other.books, true, &changed, reterr);
+        r = change_system(m, &other, true, &changed, reterr);
         if (r < 0 && !held) {
                 /* Nothing was managed before, so there is a way back; turns by this plan would take others' slots for lost ones. */
                 r = manager_undo(m, r, reterr);

@@ -208,7 +208,6 @@ static int read_nodes(struct manager *m, struct tuner_node *ret, struct diag *re
 /* 0, or MANAGER_GROUPS when excluded groups stand for others now than in the plan. */
 static int check_groups(const struct manager *m, struct diag *reterr) {
         _cleanup_cgroup_list_ struct cgroup_list *now = NULL;
-        bool same;
         int r;
 
         if (!m->cgroups)
@@ -216,12 +215,9 @@ static int check_groups(const struct manager *m, struct diag *reterr) {
         r = manager_expand_groups(m->root, m->config, &now, reterr);
         if (r < 0)
                 return r;
-        same = now && now->n_paths == m->cgroups->n_paths;
-        for (size_t i = 0; same && i < now->n_paths; i++)
-                same = strcmp(now->paths[i], m->cgroups->paths[i]) == 0;
-        if (same)
+        if (cgroup_list_equal(m->cgroups, now))
                 return 0;
-        (void) diag_set(reterr, 0, "control groups below an excluded one came or went");
+        (void) diag_set(reterr, 0, "control groups that are excluded came, went, or were made anew");
         return MANAGER_GROUPS;
 }
 

@@ -32,6 +32,8 @@ struct cgroup_list *cgroup_list_free(struct cgroup_list *l) {
 }
 
 bool cgroup_list_equal(const struct cgroup_list *a, const struct cgroup_list *b) {
+        if (!a || !b)
+                return a == b;
         if (a->n_paths != b->n_paths)
                 return false;
         for (size_t i = 0; i < a->n_paths; i++)

@@ -36,7 +36,7 @@ int cgroups_expand(int root, const char *const *names, size_t n_names, struct cg
 
 /*
  * The same groups: not only paths. The kernel looks a filter's path up when it takes the scheme over, and from then on means
- * that group: one that was made anew at the same path (a service that was started again) is another.
+ * that group: one that was made anew at the same path (a service that was started again) is another. NULL equals NULL alone.
  */
 bool cgroup_list_equal(const struct cgroup_list *a, const struct cgroup_list *b);
 

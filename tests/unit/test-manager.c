@@ -16,6 +16,7 @@ static const enum scratch_kernel KERNELS[] = { SCRATCH_6_12, SCRATCH_6_18, SCRAT
 
 static const char DIRECT[] = "tuning: {tuner: direct}\n";
 static const char KERNEL_TUNER[] = "tuning: {tuner: kernel}\n";
+#define GROUP_FILE "memory.stat"
 static const char ONE_TIER[] = "tiers: [[0, 1, 2]]\n";
 
 static void turn(struct fixture *f, uint64_t now_s, int expected) {
@@ -648,6 +649,69 @@ static void test_calm_that_fails(void **state) {
         manager_stop(&f.m, NULL);
 }
 
+/* A setting beside DAMON that cannot be written does not leave schemes to a node that goes. */
+static void test_replan_without_setting(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                _cleanup_free_ char *there = NULL;
+                struct idset leaving = {}, none = {};
+                struct diag d = {};
+
+                idset_add(&leaving, 2);
+                started(&f, "");
+                assert_int_equal(manager_replan(&f.m, &leaving, &d), MANAGER_CHANGED);
+                there = scratch_snapshot(f.s);
+                assert_int_equal(manager_replan(&f.m, &none, &d), MANAGER_CHANGED);
+
+                /* Someone has written it meanwhile. No haste: the first write is that of the setting. */
+                scratch_put(f.s, "proc/sys/kernel/numa_balancing", "1");
+                f.m.leaving = leaving;
+                scratch_reset_faults(f.s);
+                f.s->fault_at = 0;
+                f.s->fault_error = -EIO;
+                f.s->fault_times = 1;
+                assert_int_equal(manager_replan(&f.m, &leaving, &d), -EIO);
+                assert_non_null(strstr(d.text, "/proc/sys/kernel/numa_balancing"));
+                scratch_reset_faults(f.s);
+                assert_true(manager_replan(&f.m, &leaving, &d) >= 0);
+                assert_as_found(f.s, there, "two tries");
+                stopped(&f, "stop");
+        }
+}
+
+/* A service that was started again has another group at the same path, and the kernel's filters mean the one that is gone. */
+static void test_group_made_anew(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                const struct idset none = {};
+                struct diag d = {};
+                unsigned commits, starts;
+
+                scratch_put(f.s, "sys/fs/cgroup/" GROUP_FILE, "0");
+                scratch_put(f.s, "sys/fs/cgroup/db.slice/" GROUP_FILE, "0");
+                free(f.before);
+                f.before = scratch_snapshot(f.s);
+                started(&f, "exclude: [{cgroup: /db.slice}]\n");
+                turn(&f, 1, 0);
+                scratch_put(f.s, "sys/fs/cgroup/new/" GROUP_FILE, "0");
+                scratch_remove(f.s, "sys/fs/cgroup/db.slice");
+                assert_int_equal(renameat(f.s->root, "sys/fs/cgroup/new", f.s->root, "sys/fs/cgroup/db.slice"), 0);
+                turn(&f, 2, MANAGER_GROUPS);
+
+                /* The kernel looks the path up again, and keeps what it has learnt. */
+                commits = f.s->commits;
+                starts = f.s->starts;
+                assert_int_equal(manager_replan(&f.m, &none, &d), MANAGER_CHANGED);
+                assert_true(f.s->commits >= commits + 3);
+                assert_int_equal(f.s->starts, starts);
+                turn(&f, 3, 0);
+                assert_int_equal(manager_replan(&f.m, &none, &d), 0);
+                stopped(&f, "stop");
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_start_turn_stop),
@@ -667,6 +731,8 @@ int main(void) {
                 cmocka_unit_test(test_replan_of_anothers),
                 cmocka_unit_test(test_replan_without_hold),
                 cmocka_unit_test(test_calm_that_fails),
+                cmocka_unit_test(test_replan_without_setting),
+                cmocka_unit_test(test_group_made_anew),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
