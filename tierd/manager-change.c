@@ -212,7 +212,7 @@ int manager_replan(struct manager *m, const struct idset *leaving, struct diag *
         books_inherit(&m->books, &other.books);
         r = change_system(m, &other, true, &changed, reterr);
         if (r < 0 && !held) {
-                /* Nothing was managed before, so there is a way back; turns by this plan would take others' slots for lost ones. */
+                /* Nothing was managed before, so there is a way back. By this plan a turn would take others' slots for lost. */
                 r = manager_undo(m, r, reterr);
                 manager_swap_state(m, &other);
         }
