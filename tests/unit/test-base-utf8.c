@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/utf8.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void test_decode(void **state) {
@@ -60,7 +61,7 @@ static void test_repair(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 char text[64];
 
-                strcpy(text, cases[i].before);
+                (void) snprintf(text, sizeof(text), "%s", cases[i].before);
                 assert_ptr_equal(utf8_repair(text), text);
                 assert_string_equal(text, cases[i].after);
         }

@@ -167,11 +167,11 @@ static void test_deep(void **state) {
         const struct tree *t = *state;
         _cleanup_cgroup_list_ struct cgroup_list *l = NULL;
         struct diag d = {};
-        char path[256] = "";
+        char path[256];
 
         put_root(t);
-        for (int i = 0; i < 60; i++) {
-                (void) strcat(path, "/g");
+        for (size_t i = 0; i < 60; i++) {
+                (void) snprintf(path + 2 * i, sizeof(path) - 2 * i, "/g");
                 put_group(t, path, true);
         }
         assert_int_equal(cgroups_expand(t->root, (const char *const[]){ "/g" }, 1, &l, &d), 0);
