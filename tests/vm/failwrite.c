@@ -37,17 +37,17 @@ static long from_environment(const char *name, long otherwise) {
 }
 
 /* The file behind fd when it is one of those. */
-static bool is_watched(int fd, char *path, size_t size) {
+static bool is_watched(int fd, char *file, size_t size) {
         char link[32];
         ssize_t n;
 
         (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, path, size - 1);
+        n = readlink(link, file, size - 1);
         if (n < 0)
                 return false;
-        path[n] = '\0';
+        file[n] = '\0';
         for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++)
-                if (strncmp(path, watched[i], strlen(watched[i])) == 0)
+                if (strncmp(file, watched[i], strlen(watched[i])) == 0)
                         return true;
         return false;
 }
@@ -96,18 +96,18 @@ static int chosen_errno(void) {
         return (int) from_environment("FAIL_ERRNO", EIO);
 }
 
-ssize_t write(int fd, const void *data, size_t len) {
-        if (is_chosen(fd, data, len)) {
+ssize_t write(int fd, const void *buf, size_t n) {
+        if (is_chosen(fd, buf, n)) {
                 errno = chosen_errno();
                 return -1;
         }
-        return syscall(SYS_write, fd, data, len);
+        return syscall(SYS_write, fd, buf, n);
 }
 
-ssize_t pwrite(int fd, const void *data, size_t len, off_t offset) {
-        if (is_chosen(fd, data, len)) {
+ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset) {
+        if (is_chosen(fd, buf, n)) {
                 errno = chosen_errno();
                 return -1;
         }
-        return syscall(SYS_pwrite64, fd, data, len, offset);
+        return syscall(SYS_pwrite64, fd, buf, n, offset);
 }
