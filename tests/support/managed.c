@@ -69,3 +69,43 @@ unsigned running(const struct fixture *f) {
                 n += strcmp(scratch_getf(f->s, DAMON_ADMIN "/%d/state", i), "on") == 0;
         return n;
 }
+
+static void set_stat(struct fixture *f, int slot, size_t scheme, const char *name, uint64_t value) {
+        char path[160], text[32];
+
+        (void) snprintf(path, sizeof(path), DAMON_ADMIN "/%d/contexts/0/schemes/%zu/stats/%s", slot, scheme, name);
+        (void) snprintf(text, sizeof(text), "%llu", (unsigned long long) value);
+        scratch_make(f->s, path, text, 0400);
+}
+
+void count_on(struct fixture *f, uint64_t passes) {
+        for (size_t i = 0; i < f->m.books.plan->n_kdamonds; i++) {
+                const struct kdamond_plan *k = &f->m.books.plan->kdamonds[i];
+
+                for (size_t j = 0; j < k->n_schemes; j++) {
+                        set_stat(f, k->nid, j, "sz_tried", passes << 20);
+                        set_stat(f, k->nid, j, "sz_applied", passes << 20);
+                }
+                for (size_t j = 0; j < k->n_probes; j++)
+                        set_stat(f, k->nid, k->n_schemes + j, "sz_tried",
+                                 (passes << 29) / (k->probes[j].kind == PROBE_HOT ? 4 : 1));
+        }
+}
+
+void assert_books(struct fixture *f, const char *where) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < f->m.books.plan->n_kdamonds; i++) {
+                const struct kdamond_plan *k = &f->m.books.plan->kdamonds[i];
+
+                for (size_t j = 0; j < k->n_schemes; j++, n++) {
+                        const char *found =
+                                scratch_getf(f->s, DAMON_ADMIN "/%d/contexts/0/schemes/%zu/quotas/bytes", k->nid, j);
+                        char bytes[32];
+
+                        (void) snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long) f->m.books.quotas[n].bytes);
+                        if (strcmp(found, bytes) != 0)
+                                fail_msg("%s: %s bytes are in force, not %s", where, found, bytes);
+                }
+        }
+}

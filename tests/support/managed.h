@@ -31,3 +31,12 @@ void assert_restored(struct fixture *f, const char *after);
 
 /* How many kdamonds run. */
 unsigned running(const struct fixture *f);
+
+/*
+ * The kernel's counts stand as after so many passes. Free memory is at 0, and what is tried is moved, so the tuner demotes as
+ * soon as it has seen enough.
+ */
+void count_on(struct fixture *f, uint64_t passes);
+
+/* The kernel's files hold the quotas that the books say are in force. */
+void assert_books(struct fixture *f, const char *where);

@@ -322,47 +322,6 @@ static void test_replan(void **state) {
 
 /* --- a turn */
 
-static void set_stat(struct fixture *f, int slot, size_t scheme, const char *name, uint64_t value) {
-        char path[160], text[32];
-
-        (void) snprintf(path, sizeof(path), DAMON_ADMIN "/%d/contexts/0/schemes/%zu/stats/%s", slot, scheme, name);
-        (void) snprintf(text, sizeof(text), "%llu", (unsigned long long) value);
-        scratch_make(f->s, path, text, 0400);
-}
-
-/* Free memory is at 0, and what is tried is moved, so the tuner demotes as soon as it has seen enough. */
-static void count_on(struct fixture *f, uint64_t passes) {
-        for (size_t i = 0; i < f->m.books.plan->n_kdamonds; i++) {
-                const struct kdamond_plan *k = &f->m.books.plan->kdamonds[i];
-
-                for (size_t j = 0; j < k->n_schemes; j++) {
-                        set_stat(f, k->nid, j, "sz_tried", passes << 20);
-                        set_stat(f, k->nid, j, "sz_applied", passes << 20);
-                }
-                for (size_t j = 0; j < k->n_probes; j++)
-                        set_stat(f, k->nid, k->n_schemes + j, "sz_tried",
-                                 (passes << 29) / (k->probes[j].kind == PROBE_HOT ? 4 : 1));
-        }
-}
-
-/* The kernel's files hold the quotas that the books say are in force. */
-static void assert_books(struct fixture *f, const char *where) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < f->m.books.plan->n_kdamonds; i++) {
-                const struct kdamond_plan *k = &f->m.books.plan->kdamonds[i];
-
-                for (size_t j = 0; j < k->n_schemes; j++, n++) {
-                        const char *bytes =
-                                scratch_getf(f->s, DAMON_ADMIN "/%d/contexts/0/schemes/%zu/quotas/bytes", k->nid, j);
-
-                        if (strtoull(bytes, NULL, 10) != f->m.books.quotas[n].bytes)
-                                fail_msg("%s: %s bytes are in force, not %llu", where, bytes,
-                                         (unsigned long long) f->m.books.quotas[n].bytes);
-                }
-        }
-}
-
 /* A turn that fails anywhere is told, ends nothing, and the next one does what it left undone. */
 static void fail_turns(enum scratch_kernel kernel) {
         _cleanup_fixture_ struct fixture f = fixture_new(kernel);

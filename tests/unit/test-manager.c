@@ -30,26 +30,6 @@ static void turn(struct fixture *f, uint64_t now_s, int expected) {
         assert_true(r < 0 || next > 0);
 }
 
-static const char *quota(struct fixture *f, int slot, int scheme) {
-        return scratch_getf(f->s, DAMON_ADMIN "/%d/contexts/0/schemes/%d/quotas/bytes", slot, scheme);
-}
-
-/* What the books say of the quotas is what the files say. */
-static void assert_books(struct fixture *f) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < f->m.books.plan->n_kdamonds; i++) {
-                const struct kdamond_plan *k = &f->m.books.plan->kdamonds[i];
-
-                for (size_t j = 0; j < k->n_schemes; j++, n++) {
-                        char bytes[32];
-
-                        (void) snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long) f->m.books.quotas[n].bytes);
-                        assert_string_equal(quota(f, k->nid, (int) j), bytes);
-                }
-        }
-}
-
 static void test_start_turn_stop(void **state) {
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
@@ -57,7 +37,7 @@ static void test_start_turn_stop(void **state) {
 
                 started(&f, DIRECT);
                 assert_int_equal(running(&f), 3);
-                assert_books(&f);
+                assert_books(&f, "a start");
                 assert_string_equal(scratch_get(f.s, "proc/sys/kernel/numa_balancing"), "0");
                 assert_string_equal(f.m.stopped_modules, KERNELS[i] == SCRATCH_6_12 ? "" : "damon_stat");
                 for (uint64_t t = 1; t < 5; t++)
@@ -270,7 +250,7 @@ static void test_silent_death(void **state) {
                 assert_int_equal(manager_turn(&f.m, UINT64_C(101000000), &next, &d), MANAGER_RESTARTED);
                 assert_non_null(strstr(d.text, "node 1: the kdamond had ended"));
                 assert_int_equal(running(&f), 3);
-                assert_books(&f);
+                assert_books(&f, "a kdamond that was started again");
                 turn(&f, 102, 0);
 
                 /* Another one has its own chance; the same one, so soon, has none. */
@@ -300,35 +280,12 @@ static void test_silent_death(void **state) {
         }
 }
 
-static void set_stat(struct fixture *f, int slot, size_t scheme, const char *name, uint64_t value) {
-        char path[160], text[32];
-
-        (void) snprintf(path, sizeof(path), DAMON_ADMIN "/%d/contexts/0/schemes/%zu/stats/%s", slot, scheme, name);
-        (void) snprintf(text, sizeof(text), "%llu", (unsigned long long) value);
-        scratch_make(f->s, path, text, 0400);
-}
-
-/* Free memory is at 0, and what is tried is moved, so the tuner demotes as soon as it has seen enough. */
-static void count_on(struct fixture *f, uint64_t passes) {
-        for (size_t i = 0; i < f->m.books.plan->n_kdamonds; i++) {
-                const struct kdamond_plan *k = &f->m.books.plan->kdamonds[i];
-
-                for (size_t j = 0; j < k->n_schemes; j++) {
-                        set_stat(f, k->nid, j, "sz_tried", passes << 20);
-                        set_stat(f, k->nid, j, "sz_applied", passes << 20);
-                }
-                for (size_t j = 0; j < k->n_probes; j++)
-                        set_stat(f, k->nid, k->n_schemes + j, "sz_tried",
-                                 (passes << 29) / (k->probes[j].kind == PROBE_HOT ? 4 : 1));
-        }
-}
-
 /* Turns until a quota is set; ends at the turn before the clock reads `now`. */
 static uint64_t until_quota(struct fixture *f, uint64_t now) {
         for (int i = 0; i < 40; i++, now++) {
                 count_on(f, now * 10);
                 turn(f, now, 0);
-                assert_books(f);
+                assert_books(f, "a turn");
                 for (size_t n = 0; n < f->m.books.n_schemes; n++)
                         if (f->m.books.quotas[n].bytes > 1)
                                 return now + 1;
@@ -378,7 +335,7 @@ static void test_quotas_that_fail(void **state) {
                         scratch_reset_faults(f.s);
                         count_on(&f, now * 10);
                         turn(&f, now++, 0);
-                        assert_books(&f);
+                        assert_books(&f, "a turn after one that failed");
                 }
                 assert_true(any);
                 stopped(&f, "stop");
@@ -394,7 +351,7 @@ static void reloaded(struct fixture *f, const char *config) {
 
         if (reload(f, config, &d) != 0)
                 fail_msg("reload \"%s\": %s", config, d.text);
-        assert_books(f);
+        assert_books(f, config);
 }
 
 static void test_reload(void **state) {
@@ -485,7 +442,7 @@ static void reload_fails(enum scratch_kernel kernel, const char *from, const cha
                 assert_true(f.m.books.plan == plan || manager_is_idle(&f.m) == (before == 0));
                 assert_int_equal(running(&f), before);
                 scratch_reset_faults(f.s);
-                assert_books(&f);
+                assert_books(&f, "a reload that failed");
                 turn(&f, i + 1, 0);
         }
         stopped(&f, "stop");
