@@ -61,6 +61,10 @@ same "systemctl start" $? 0
 manages "installed"
 same "installed: enabled" "$(systemctl is-enabled tierd)" enabled
 same "installed: failed units" "$(systemctl --failed --no-legend | wc -l)" 0
+tierctl status >/run/status
+same "installed: tierctl status" $? 0
+same "installed: what it says of the nodes" "$(grep -c 'node [0-2]\|^ *[0-2] ' /run/status | sed 's/^[1-9][0-9]*$/some/')" some
+same "installed: the journal's catalog has its entries" "$(journalctl --list-catalog | grep -c 'tierd: \|[Tt]ierd' | sed 's/^[1-9][0-9]*$/yes/')" yes
 exposure=$(systemd-analyze security --no-pager tierd.service | sed -n 's/.*exposure level for tierd.service: \([0-9]*\)\.\([0-9]\).*/\1\2/p')
 check "exposure by systemd-analyze security, tenths" "${exposure:-100}" 0 15
 
@@ -114,6 +118,7 @@ systemctl daemon-reload
 systemctl reset-failed
 files >/run/files-after
 same "purged: files left or lost" "$(diff /run/files-before /run/files-after | grep '^[-+]/' | tee -a /out/figures | wc -l)" 0
+same "purged: the journal's catalog" "$(journalctl --list-catalog | grep -ci tierd)" 0
 same "purged: units" "$(systemctl list-unit-files --no-legend 'tierd*' | wc -l)" 0
 same "failed units" "$(systemctl --failed --no-legend | wc -l)" 0
 finish
