@@ -312,15 +312,19 @@ static const struct scheme_state *demotion_of(const struct tuner *t, size_t node
         return NULL;
 }
 
-/* The bytes that may come up into s's target during the turn: its room, and what leaves it meanwhile. */
+/*
+ * The bytes that may come up into s's target during the turn: its room, and what leaves it meanwhile. What is missing to the
+ * room that is to stay comes off: where demotion moved less than was counted on (what looks cold may be excluded, or pinned),
+ * it makes good for that first.
+ */
 static uint64_t promote_room(const struct tuner *t, const struct scheme_state *s) {
         const struct node_state *target = t->nodes + s->target;
         const struct scheme_state *d = demotion_of(t, s->target);
-        uint64_t room = minus(target->free, promote_floor(target, s->scheme));
+        uint64_t have = target->free;
 
         if (d && target->passes >= SETTLED_FOR_EXCHANGE_PASSES)
-                room += MIN(expected(d, target), node_cold(target));
-        return room;
+                have += MIN(expected(d, target), node_cold(target));
+        return minus(have, promote_floor(target, s->scheme));
 }
 
 /*

@@ -25,6 +25,7 @@ struct plant {
         struct scheme schemes[NODES_MAX][2];
         struct probe probes[3];
         uint64_t total[NODES_MAX], hot[NODES_MAX], cold[NODES_MAX];
+        uint64_t pinned[NODES_MAX];             /* looks cold and does not move: excluded, or locked */
         uint64_t probe_tried[NODES_MAX][_PROBE_KIND_MAX];
         uint64_t tried[NODES_MAX][2], applied[NODES_MAX][2];
         uint64_t left[NODES_MAX][2];            /* of this window's quota */
@@ -36,7 +37,7 @@ struct plant {
 };
 
 static uint64_t plant_free(const struct plant *p, size_t i) {
-        return p->total[i] - p->hot[i] - p->cold[i];
+        return p->total[i] - p->hot[i] - p->cold[i] - p->pinned[i];
 }
 
 static void plant_init(struct plant *p, size_t n, uint64_t total) {
@@ -77,6 +78,14 @@ static void plant_move(struct plant *p, size_t i, size_t j) {
         uint64_t room = plant_free(p, to), reserve = p->total[to] / 100, moved;
 
         moved = MIN(MIN(from_heat[i], p->left[i][j]), room > reserve ? room - reserve : 0);
+        if (s->direction == DEMOTE && p->pinned[i] > 0) {
+                /* The quota goes to both alike. */
+                uint64_t all = p->cold[i] + p->pinned[i], tried = MIN(all, p->left[i][j]);
+
+                moved = MIN(moved, tried * p->cold[i] / all);
+                p->tried[i][j] += tried - moved;
+                p->left[i][j] -= tried - moved;
+        }
         p->left[i][j] -= moved;
         p->tried[i][j] += moved;
         if (s->direction == PROMOTE)
@@ -102,7 +111,7 @@ static void plant_pass(struct plant *p) {
                         plant_move(p, i, j);
                 p->probe_tried[i][PROBE_ALL] += p->total[i];
                 p->probe_tried[i][PROBE_HOT] += p->hot[i];
-                p->probe_tried[i][PROBE_COLD] += p->cold[i] + plant_free(p, i);
+                p->probe_tried[i][PROBE_COLD] += p->cold[i] + p->pinned[i] + plant_free(p, i);
         }
         p->free_max = MAX(p->free_max, plant_free(p, 0));
         p->free_min = MIN(p->free_min, plant_free(p, 0));
@@ -191,6 +200,47 @@ static void check_exchange(uint64_t total, unsigned promote_percent) {
         before = moved(&p);
         plant_run(&p, 60);
         assert_in_range(moved(&p) - before, 0, 2 * MIB);
+        plant_done(&p);
+}
+
+/* What looks cold above is excluded: nothing makes room for what is hot below, and the room that is kept free is not taken. */
+static void test_excluded(void **state) {
+        struct plant p;
+        uint64_t before;
+
+        (void) state;
+        plant_init(&p, 2, GIB);
+        p.pinned[0] = GIB - GIB * 55 / 1000;
+        p.hot[1] = GIB / 5;
+        p.cold[1] = GIB / 5;
+        plant_watch(&p);
+        plant_run(&p, 60);
+        assert_in_range(p.free_min, GIB * 36 / 1000, GIB);
+        before = p.applied[1][0];
+        plant_run(&p, 600);
+        assert_int_equal(p.applied[1][0], before);
+        plant_done(&p);
+
+        /* Half of it: the exchange finds the other half. */
+        plant_init(&p, 2, GIB);
+        p.pinned[0] = GIB / 2;
+        p.cold[0] = GIB / 2 - GIB * 55 / 1000;
+        p.hot[1] = GIB / 5;
+        plant_watch(&p);
+        plant_run(&p, 120);
+        assert_true(p.hot[0] >= GIB / 5 * 99 / 100);
+        assert_in_range(p.free_min, GIB * 25 / 1000, GIB);
+
+        /* Nearly all: slower, and the goal holds all the same. */
+        plant_done(&p);
+        plant_init(&p, 2, GIB);
+        p.pinned[0] = GIB - GIB * 155 / 1000;
+        p.cold[0] = GIB / 10;
+        p.hot[1] = GIB / 5;
+        plant_watch(&p);
+        plant_run(&p, 300);
+        assert_true(p.hot[0] >= GIB / 10 * 9 / 10);
+        assert_in_range(p.free_min, GIB * 25 / 1000, GIB);
         plant_done(&p);
 }
 
@@ -382,6 +432,7 @@ static void test_odd_samples(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_goal),           cmocka_unit_test(test_exchange),
+                cmocka_unit_test(test_excluded),
                 cmocka_unit_test(test_exchange_large), cmocka_unit_test(test_exchange_half),
                 cmocka_unit_test(test_exchange_stuck), cmocka_unit_test(test_three_tiers),
                 cmocka_unit_test(test_shared_target),  cmocka_unit_test(test_full_target),    cmocka_unit_test(test_ceiling),
