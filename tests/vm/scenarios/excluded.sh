@@ -8,6 +8,7 @@ set -u
 SPAN=60
 EXCLUDE=yes
 HOT=100
+BOUND=150
 # shellcheck disable=SC1091
 [ ! -r /root/settings ] || . /root/settings
 
@@ -46,10 +47,10 @@ anon_of() { # GROUP NODE: bytes
 }
 
 group_make /db.slice /db.slice/a /other
-bound_start db /db.slice/a --set dbcold:150M@0 --set dbhot:40M@2:touch
+bound_start db /db.slice/a --set dbcold:${BOUND}M@0 --set dbhot:40M@2:touch
 echo $$ >$groups/other/cgroup.procs
 memload_start --set cold:fill-5%@0 --set hot:${HOT}M@2:touch --set warm:${HOT}M@2 --thp never --pass-every 30ms
-say "kernel $(uname -r); bound in /db.slice/a: 150 MiB cold on node 0, 40 MiB hot on node 2; free to move: $(($(set_bytes cold) / MIB)) MiB cold on node 0, 2 x $HOT MiB on node 2, which are hot in turn"
+say "kernel $(uname -r); bound in /db.slice/a: $BOUND MiB cold on node 0, 40 MiB hot on node 2; free to move: $(($(set_bytes cold) / MIB)) MiB cold on node 0, 2 x $HOT MiB on node 2, which are hot in turn"
 
 # What doctor says of it, before and after it is excluded.
 tierctl doctor >/run/doctor
