@@ -16,12 +16,13 @@ POLL=10
 DAMO=yes
 # shellcheck disable=SC1091
 [ ! -r /root/settings ] || . /root/settings
+DAMO_SPAN=${DAMO_SPAN:-$SPAN}
 
 # --- what processes have cost since they began
 
 # CPU nanoseconds of all threads; a clock tick is longer than most turns.
 cpu_ns() { # PID...
-	for pid; do cat /proc/"$pid"/task/*/schedstat 2>/dev/null; done | awk '{ s += $1 } END { printf "%d\n", s }'
+	for pid; do cat /proc/"$pid"/task/*/schedstat 2>/dev/null; done | awk '{ s += $1 } END { printf "%.0f\n", s }'
 }
 unit_us() { # UNIT, WHAT of cpu.stat
 	awk -v what="$2" '$1 == what { print $2 }' "/sys/fs/cgroup/system.slice/$1.service/cpu.stat"
@@ -50,9 +51,8 @@ per() { # SECONDS COUNT [DIVISOR]
 
 # Every figure of both spans that is not of a program.
 span_begin() {
-	kdamonds=$(kdamond_pids)
 	span_kdamonds=
-	for pid in $kdamonds; do span_kdamonds="$span_kdamonds$pid:$(cpu_ns "$pid"):$(switches voluntary "$pid") "; done
+	for pid in $(kdamond_pids); do span_kdamonds="$span_kdamonds$pid:$(cpu_ns "$pid"):$(switches voluntary "$pid") "; done
 	span_journald=$(unit_us systemd-journald usage_usec) span_dbus=$(unit_us dbus usage_usec)
 	span_pid1=$(cpu_ns 1) span_pid1_switches=$(switches voluntary 1)
 	span_migrated=$(migrated_bytes)
@@ -60,8 +60,8 @@ span_begin() {
 }
 span_end() { # WHO: reads the clock first, so that `took` is what the others have counted for
 	took=$(($(now_ms) - span_start))
-	for k in $span_kdamonds; do
-		pid=${k%%:*} rest=${k#*:}
+	for had in $span_kdamonds; do
+		pid=${had%%:*} rest=${had#*:}
 		say "$1: kdamond $pid: CPU $(per 3600 $(($(cpu_ns "$pid") - ${rest%:*})) 1000000000) s/h, wake-ups $(per 60 $(($(switches voluntary "$pid") - ${rest#*:})))/min"
 	done
 	# What is done for it by others; they serve the rest of the system too.
@@ -87,6 +87,8 @@ wait_for 180 has_arrived || {
 say "tierd: hot set on node 0 after $(($(now_ms) - started)) ms, unit's CPU till then $(unit_us tierd usage_usec) us"
 sleep "$REST"
 
+turns() { busctl get-property org.tierd1 /org/tierd1 org.tierd1.Manager Turns | cut -d' ' -f2; }
+turns_before=$(turns)
 journal_mark
 journal_before=$(journal_end)
 per_thread "$tierd" >/out/threads.before
@@ -101,6 +103,8 @@ w=$(($(switches voluntary "$tierd") - w0)) n=$(($(switches nonvoluntary "$tierd"
 r=$(($(io "$tierd" syscr) - r0)) s=$(($(io "$tierd" syscw) - s0)) b=$(($(io "$tierd" rchar) - b0))
 span_end tierd
 per_thread "$tierd" >/out/threads.after
+turns=$(($(turns) - turns_before))
+cat /out/threads.before /out/threads.after
 journalctl --sync
 journal_grown=$(($(journal_end) - journal_before))
 journalctl -q -o export --after-cursor "$journal_marked" _SYSTEMD_UNIT=tierd.service >/run/export
@@ -110,11 +114,12 @@ others=$(($(journalctl -q -o export --after-cursor "$journal_marked" | grep -c '
 
 say "tierd: CPU $(per 3600 $((u + k)) 1000000) s/h (user $(per 3600 "$u" 1000000), system $(per 3600 "$k" 1000000))"
 say "tierd: RSS $(memory_kib "$tierd" Rss) KiB, PSS $(memory_kib "$tierd" Pss) KiB, private $(($(memory_kib "$tierd" Private_Dirty) + $(memory_kib "$tierd" Private_Clean))) KiB, its cgroup $(($(systemctl show -P MemoryCurrent tierd) / 1024)) KiB"
+say "tierd: turns $(per 60 $turns)/min"
 say "tierd: wake-ups $(per 60 $w)/min, preempted $(per 60 $n)/min"
 say "tierd: journal $(per 3600 "$exported") bytes/h in $(per 3600 "$entries") entries/h as exported; the journal file grew by $(per 3600 "$journal_grown") bytes/h ($others entries of others in the span)"
 say "tierd: reads $(per 60 $r)/min of $(per 60 $b) bytes/min, writes $(per 60 $s)/min"
 tierd_stop
-same "kdamonds left" "$(running_kdamonds)" 0
+same "kdamonds left" "$(cat "$DAMON/nr_kdamonds")" 0
 
 # --- damo
 
@@ -132,9 +137,9 @@ with open(sys.argv[1], "a") as f:
     print(int((used.ru_utime + used.ru_stime) * 1e6), used.ru_maxrss, used.ru_nvcsw, file=f)
 sys.exit(status)' "$@"
 }
-total() { awk -v field="$2" '{ s += $field } END { printf "%d\n", s }' "$1"; } # FILE FIELD
+total() { awk -v field="$2" '{ s += $field } END { printf "%.0f\n", s }' "$1"; } # FILE FIELD
 largest() { awk -v field="$2" '$field > m { m = $field } END { printf "%d\n", m }' "$1"; } # FILE FIELD
-python_processes() { grep -laz 'bin/damo' /proc/[0-9]*/cmdline 2>/dev/null | grep -vc self; }
+python_processes() { grep -laz 'bin/[d]amo' /proc/[0-9]*/cmdline 2>/dev/null | wc -l; }
 
 say "damo $(dpkg-query -W -f '${Version}' damo), $(python3 --version)"
 [ ! -e /sys/module/damon_stat ] || measured /run/damo.start damo module stat write enabled N >>/out/damo.log 2>&1
@@ -162,7 +167,7 @@ sleep "$REST"
 # As tierd tells of itself, an operator of damo has to ask.
 span_begin
 polls=0
-while [ $(($(now_ms) - span_start)) -lt $((SPAN * 1000)) ]; do
+while [ $(($(now_ms) - span_start)) -lt $((DAMO_SPAN * 1000)) ]; do
 	next=$((span_start + (polls + 1) * POLL * 1000 - $(now_ms)))
 	[ $next -le 0 ] || usleep $((next * 1000))
 	measured /run/damo.poll damo report damon --damos_stats >/run/damo.report 2>&1 || failed=1
