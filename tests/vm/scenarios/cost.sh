@@ -80,7 +80,7 @@ memload_start --set cold:fill-5%@0 --set hot:${HOT}M@2:touch --thp never --pass-
 started=$(now_ms)
 tierd_start || { failed=1; finish; }
 has_arrived() { is_resident hot 0 95; }
-wait_for 180 has_arrived || {
+wait_for 300 has_arrived || {
 	say "FAILED: the hot set has not arrived: $(resident_percent hot 0) % of it"
 	failed=1
 }
