@@ -18,7 +18,8 @@ void put_node(const struct tree *t, int id, const char *cpus, unsigned mib, cons
         (void) snprintf(path, sizeof(path), NODE "/node%d/cpulist", id);
         tree_put(t, path, "%s\n", cpus);
         (void) snprintf(path, sizeof(path), NODE "/node%d/meminfo", id);
-        tree_put(t, path, "\nNode %d MemTotal:       %u kB\nNode %d MemFree:        0 kB\n", id, mib * 1024, id);
+        /* A sixteenth is free: enough for the goals, and for both directions to have something to do. */
+        tree_put(t, path, "\nNode %d MemTotal:       %u kB\nNode %d MemFree:        %u kB\n", id, mib * 1024, id, mib * 64);
         (void) snprintf(path, sizeof(path), NODE "/node%d/distance", id);
         tree_put(t, path, "%s\n", distances);
 }
