@@ -4,7 +4,7 @@ failed=0
 # shellcheck disable=SC2034 # for those who source this
 MIB=1048576
 # What is PID 1. With systemd tierd runs as its service, configured by /etc/tierd.yaml, and speaks to the journal.
-INIT=$(sed -n 's/^INIT=//p' /root/settings 2>/dev/null)
+INIT=$(sed -n 's/^INIT=//p' /root/settings 2>/dev/null | tail -n 1)
 INIT=${INIT:-busybox}
 
 say() { echo "$@" | tee -a /out/figures; }

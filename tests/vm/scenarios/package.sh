@@ -1,5 +1,6 @@
 # The Debian package: installed, upgraded, removed, installed anew and purged, with tierd managing the machine all the while.
-# Wants INIT=systemd PACKAGE=yes.
+# init: systemd
+# settings: PACKAGE=yes
 # shellcheck shell=sh
 set -u
 # shellcheck source=tests/vm/scenarios/lib.sh

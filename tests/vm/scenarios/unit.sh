@@ -1,4 +1,5 @@
-# The service's sandbox, from within and from without; who may do what over the bus; a tierd that hangs. Wants INIT=systemd.
+# The service's sandbox, from within and from without; who may do what over the bus; a tierd that hangs.
+# init: systemd
 # shellcheck shell=sh
 set -u
 # shellcheck source=tests/vm/scenarios/lib.sh
@@ -17,7 +18,8 @@ dropin() { # TEXT: settings of the service beside its own; none to remove them
 metrics=/var/lib/prometheus/node-exporter
 mkdir -p $metrics
 printf 'telemetry: {interval: 1s, metrics_file: %s/tierd.prom}\n' $metrics >/run/tierd.yaml
-dropin "ReadWritePaths=$metrics\n"
+# A system call that the filter does not have would end it, rather than fail unseen.
+dropin "ReadWritePaths=$metrics\nSystemCallErrorNumber=kill\n"
 system_values >/run/found
 tierd_start /run/tierd.yaml || finish
 exposure=$(systemd-analyze security --no-pager tierd.service | sed -n 's/.*exposure level for tierd.service: \([0-9]*\)\.\([0-9]\).*/\1\2/p')
@@ -30,6 +32,9 @@ for namespace in user net mnt; do
 	same "a $namespace namespace of its own" \
 		"$([ "$(readlink "/proc/$tierd/ns/$namespace")" != "$(readlink /proc/1/ns/$namespace)" ] && echo yes)" yes
 done
+# Which the sandbox must let it: tierd goes on without.
+same "locked memory" "$(status VmLck | grep -qv '^ *0 kB' && echo yes)" yes
+same "its memory's policy" "$(sed -n '1s/.* \(prefer[^:]*:[0-9,-]*\) .*/\1/p' "/proc/$tierd/numa_maps")" "prefer (many):0"
 same "oom_score_adj" "$(cat "/proc/$tierd/oom_score_adj")" -900
 wait_for 30 test -s $metrics/tierd.prom
 same "the metrics file, its mode" "$(stat -c %a $metrics/tierd.prom)" 644
@@ -53,6 +58,9 @@ call Pause
 same "root's Pause" "$? $(property Paused)" "0 b true"
 call Resume
 same "root's Resume" "$? $(property Paused)" "0 b false"
+systemctl reload tierd
+same "systemctl reload" "$? $(property Reloads)" "0 t 1"
+same "the same process" "$(systemctl show -P MainPID tierd)" "$tierd"
 mkdir -p /etc/polkit-1/rules.d
 cat >/etc/polkit-1/rules.d/10-test.rules <<'RULES'
 polkit.addRule(function(action, subject) {
