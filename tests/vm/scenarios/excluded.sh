@@ -9,6 +9,8 @@ SPAN=60
 EXCLUDE=yes
 HOT=100
 BOUND=150
+STRIDE=1
+INTERVAL=1s
 # shellcheck disable=SC1091
 [ ! -r /root/settings ] || . /root/settings
 
@@ -25,8 +27,8 @@ bound_start() { # NAME GROUP OPTION...
 	shift 2
 	mkfifo "/run/$name"
 	# shellcheck disable=SC2016 # for that shell
-	sh -c 'echo $$ >"$0/cgroup.procs"; exec memload "$@"' "$groups$group" "$@" --bind --frames --stride 1 --thp never \
-		--pass-every 30ms --interval 1s --control "/run/$name" >"/run/$name.json" &
+	sh -c 'echo $$ >"$0/cgroup.procs"; exec memload "$@"' "$groups$group" "$@" --bind --frames --stride $STRIDE --thp never \
+		--pass-every 30ms --interval $INTERVAL --control "/run/$name" >"/run/$name.json" &
 	wait_for 120 grep -q '"ready"' "/run/$name.json" || say "FAILED: memload $name did not get ready"
 }
 # Pages of a set that were elsewhere than on its node, in the worst sample.
