@@ -35,7 +35,7 @@ static const char KERNEL_TUNER[] = TIERS "tuning: {tuner: kernel}\n";
 
 /* --- injection */
 
-/* FAULTS in the environment: with "all", which takes minutes, every write is tried with every errno; with "few", one in nine. */
+/* FAULTS in the environment: with "all", which takes minutes, every write is tried with every errno; with "few", a ninth. */
 static bool faults_are(const char *what) {
         const char *faults = getenv("FAULTS");
 
