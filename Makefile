@@ -94,18 +94,18 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call objects,$(TEST_SUPPORT)) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $(WRAP) $^ $(PKG_LIBS) -lcmocka -o $@
 
-.PRECIOUS: $(B)/obj/%.o build/fuzz/obj/%.o
+.PRECIOUS: $(B)/obj/%.o build/fuzz/obj/%.o build/fuzz/coverage/obj/%.o
 FORCE:
 
--include $(shell find $(B)/obj build/fuzz/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj build/fuzz/obj build/fuzz/coverage/obj -name '*.d' 2>/dev/null)
 
 # -- the machine's packages
 
 # What builds it, what proves it, and what runs the guests. Kernels and a newer QEMU come later, by tests/vm/fetch, from Debian's
 # archive as well, and are unpacked below build/.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libhwloc-dev libcxl-dev libnuma-dev libyaml-dev libsystemd-dev libudev-dev libjson-c-dev
-CHECK_PACKAGES := libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev valgrind mandoc man-db shellcheck git dbus-daemon \
-	zsh
+CHECK_PACKAGES := libcmocka-dev clang clang-tidy clang-format llvm libclang-rt-14-dev valgrind mandoc man-db shellcheck git \
+	dbus-daemon zsh
 GUEST_PACKAGES := cpio zstd xz-utils gzip util-linux procps mmdebstrap fakeroot uidmap
 DEB_PACKAGES := dpkg-dev debhelper lintian
 
@@ -202,8 +202,23 @@ build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	clang -std=gnu17 $(ALL_CPPFLAGS) -U_FORTIFY_SOURCE -g -O1 $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
 
-$(FUZZERS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out tierd/%,$(LIB_SOURCES)))
+# Of tierd/ only what is fuzzed.
+FUZZED = $(filter-out tierd/%,$(LIB_SOURCES)) tierd/saved.c
+$(FUZZERS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(FUZZED:%.c=build/fuzz/obj/%.o)
 	clang $(subst fuzzer-no-link,fuzzer,$(FUZZ_FLAGS)) $^ $(PKG_LIBS) -pthread -o $@
+
+# What the inputs reach that `make fuzz` has found: in objects that count, without sanitizers.
+COVERAGE := build/fuzz/coverage
+COVERAGE_FLAGS = -fprofile-instr-generate -fcoverage-mapping
+$(COVERAGE)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	clang -std=gnu17 $(ALL_CPPFLAGS) -U_FORTIFY_SOURCE -g -O0 $(COVERAGE_FLAGS) -MMD -MP -c $< -o $@
+
+$(FUZZERS:build/fuzz/%=$(COVERAGE)/%): $(COVERAGE)/%: $(COVERAGE)/obj/tests/fuzz/%.o $(FUZZED:%.c=$(COVERAGE)/obj/%.o)
+	clang -fsanitize=fuzzer $(COVERAGE_FLAGS) $^ $(PKG_LIBS) -pthread -o $@
+
+fuzz-coverage: $(FUZZERS:build/fuzz/%=$(COVERAGE)/%)
+	@tests/fuzz-coverage $^
 
 # -- installation
 
@@ -270,6 +285,7 @@ help:
 	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
 	@echo 'make cost       measure in a guest what tierd costs by itself, and damo beside it (25 minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
+	@echo 'make fuzz-coverage   what they have reached of the files under test'
 	@echo 'make install    to DESTDIR and PREFIX (/usr), SYSCONFDIR (/etc), SYSTEMDUNITDIR (as systemd says)'
 	@echo 'make deb        a Debian package in build/deb; lint-deb runs lintian on it'
 	@echo 'make clean      remove what was built; distclean also removes fetched kernels and QEMU'
@@ -279,5 +295,5 @@ help:
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
 .PHONY: all deps check check-quick check-layers unit valgrind golden golden-update command-line completion demo figures cost \
-	tests lint lint-layout lint-c lint-shell lint-man lint-journal lint-deb promtool clang fuzz install deb clean distclean \
-	help FORCE
+	tests lint lint-layout lint-c lint-shell lint-man lint-journal lint-deb promtool clang fuzz fuzz-coverage install deb \
+	clean distclean help FORCE

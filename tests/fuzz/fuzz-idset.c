@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Under test: base/idset.c */
 #include "base/idset.h"
 #include "topology/parse.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Under test: topology/numa-maps.c */
 #include "topology/numa-maps.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Under test: base/parse.c */
 #include "base/parse.h"
 
 #include <limits.h>

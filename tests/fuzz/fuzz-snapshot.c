@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Under test: tierctl/snapshot.c tierctl/headline.c tierctl/show.c */
+/* Under test: tierctl/status-text.c tierctl/top-frame.c tierctl/terminal.c */
 #include "tierctl/terminal.h"
 #include "tierctl/top-frame.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Under test: topology/parse.c topology/iomem.c topology/ranges.c */
 #include "topology/iomem.h"
 #include "topology/kinds.h"
 #include "topology/parse.h"

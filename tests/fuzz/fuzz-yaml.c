@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Under test: policy/config.c policy/keys.c policy/lists.c policy/reader.c */
+/* Under test: policy/source.c policy/suggest.c policy/values.c policy/yaml.c */
 #include "policy/config.h"
 
 #include <errno.h>

@@ -1,6 +1,9 @@
 # Processes in groups below an excluded one, with memory that they have bound: cold on node 0, where everything else that is cold
 # goes down, and hot on node 2, from where everything else that is hot comes up. In SPAN seconds of exchange not one of their
 # pages may move; nor, in half of that again, any of a group that is made later. EXCLUDE=no is the proof that they would.
+#
+# What is free to move is hot in turn, a set after the other, and more than node 0 holds: whichever has its turn has been cold for
+# longer than the others, so some of it has gone down since, comes up, and drives down another.
 # shellcheck shell=sh
 set -u
 # shellcheck source=tests/vm/scenarios/lib.sh
@@ -59,8 +62,9 @@ bound_start spare /db.slice/a --set spare:${SPARE}M@0
 spare=$bound
 bound_start db /db.slice/a --set dbcold:${BOUND}M@0 --set dbhot:40M@2:touch
 echo $$ >$groups/other/cgroup.procs
-memload_start --set cold:fill-5%@0 --set hot:${HOT}M@2:touch --set warm:${HOT}M@2 --thp never --pass-every 30ms
-say "kernel $(uname -r); bound in /db.slice/a: $((BOUND + SPARE)) MiB cold on node 0, 40 MiB hot on node 2; free to move: $(($(set_bytes cold) / MIB)) MiB cold on node 0, 2 x $HOT MiB on node 2, which are hot in turn"
+memload_start --set a:${HOT}M@0 --set b:${HOT}M@0 --set c:${HOT}M@0 --set d:${HOT}M@0 --set e:${HOT}M@0 --set cold:fill-5%@0 \
+	--set hot:${HOT}M@2:touch --set warm:${HOT}M@2 --thp never --pass-every 30ms
+say "kernel $(uname -r); bound in /db.slice/a: $((BOUND + SPARE)) MiB cold on node 0, 40 MiB hot on node 2; free to move: $((5 * HOT)) + $(($(set_bytes cold) / MIB)) MiB on node 0, $((2 * HOT)) MiB on node 2; all but $(($(set_bytes cold) / MIB)) MiB hot in turn"
 
 # What doctor says of it, before and after it is excluded.
 tierctl doctor >/run/doctor
@@ -81,19 +85,39 @@ start=$(now_ms)
 free_min=10000
 best=0
 turn=hot
-# Every 25 s the heat goes from one set to the other, so that there is always something to exchange.
+# Every 20 s the heat goes to the next set.
+next_turn() {
+	case $turn in
+	hot) echo warm ;;
+	warm) echo a ;;
+	a) echo b ;;
+	b) echo c ;;
+	c) echo d ;;
+	d) echo e ;;
+	e) echo hot ;;
+	esac
+}
+turns=0
+turns_moved=0
+turn_end() {
+	moved=$(($(applied 0 migrate_cold 1) / MIB))
+	turns=$((turns + 1))
+	[ "$moved" -le "$moved_before" ] || turns_moved=$((turns_moved + 1))
+	moved_before=$moved
+}
 exchange() { # SECONDS
-	from=$(now_ms) switched=$(now_ms)
+	from=$(now_ms) switched=$(now_ms) moved_before=$(($(applied 0 migrate_cold 1) / MIB))
 	while [ $(($(now_ms) - from)) -lt $(($1 * 1000)) ]; do
 		f=$(free_bp 0) r=$(resident_percent $turn 0)
 		[ "$f" -ge "$free_min" ] || free_min=$f
 		[ "$r" -le "$best" ] || best=$r
 		echo "$(($(now_ms) - start)) ms: $turn on 0 $r %; free $f bp; promoted $(($(applied 2 migrate_hot 1) / MIB)) $(($(applied 1 migrate_hot 0) / MIB)) demoted $(($(applied 0 migrate_cold 1) / MIB)) $(($(applied 1 migrate_cold 2) / MIB)) MiB" >>/out/progress
 		usleep 500000
-		if [ $(($(now_ms) - switched)) -ge 25000 ]; then
+		if [ $(($(now_ms) - switched)) -ge 20000 ]; then
 			switched=$(now_ms)
+			turn_end
 			memload_tell "idle $turn"
-			if [ $turn = hot ]; then turn=warm; else turn=hot; fi
+			turn=$(next_turn)
 			memload_tell "touch $turn"
 		fi
 	done
@@ -117,6 +141,7 @@ check "the same on node 0, KiB more" $((($(anon_of /db.slice/a 0) - n0) / 1024))
 check "the same on node 2, KiB more" $((($(anon_of /db.slice/a 2) - n2) / 1024)) -64 64
 check "the rest was exchanged: promoted 1 -> 0 (MiB)" "$up" $((HOT / 2)) 100000
 check "the rest was exchanged: demoted 0 -> 1 (MiB)" "$down" $((HOT / 2)) 100000
+say "turns of 20 s in which memory left node 0: $turns_moved of $turns"
 check "free on node 0, at least (bp)" "$free_min" 200 10000
 
 # A group that is made later: tierd finds it by itself, before anything is in it.
