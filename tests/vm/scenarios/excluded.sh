@@ -108,7 +108,7 @@ turn_end() {
 exchange() { # SECONDS
 	from=$(now_ms) switched=$(now_ms) moved_before=$(($(applied 0 migrate_cold 1) / MIB))
 	while [ $(($(now_ms) - from)) -lt $(($1 * 1000)) ]; do
-		f=$(free_bp 0) r=$(resident_percent $turn 0)
+		f=$(free_bp 0) r=$(resident_percent "$turn" 0)
 		[ "$f" -ge "$free_min" ] || free_min=$f
 		[ "$r" -le "$best" ] || best=$r
 		echo "$(($(now_ms) - start)) ms: $turn on 0 $r %; free $f bp; promoted $(($(applied 2 migrate_hot 1) / MIB)) $(($(applied 1 migrate_hot 0) / MIB)) demoted $(($(applied 0 migrate_cold 1) / MIB)) $(($(applied 1 migrate_cold 2) / MIB)) MiB" >>/out/progress
