@@ -31,26 +31,24 @@ static int read_counter(int root, int slot, size_t scheme, const char *name, uin
         return 0;
 }
 
-static int read_scheme(int root, int slot, size_t i, const struct capability *c, struct scheme_stats *ret,
-                       struct diag *reterr) {
+static int read_scheme(int root, int slot, size_t i, bool with_quotas, struct scheme_stats *ret, struct diag *reterr) {
         const struct {
                 const char *name;
                 uint64_t *value;
-                bool there;
+                bool wanted;
         } counters[] = {
                 { "stats/nr_tried", &ret->nr_tried, true },
                 { "stats/sz_tried", &ret->sz_tried, true },
                 { "stats/nr_applied", &ret->nr_applied, true },
                 { "stats/sz_applied", &ret->sz_applied, true },
                 { "stats/qt_exceeds", &ret->qt_exceeds, true },
-                { "stats/sz_ops_filter_passed", &ret->sz_ops_filter_passed, c->filter_allow },
-                { "quotas/effective_bytes", &ret->effective_bytes, c->user_goals },
+                { "quotas/effective_bytes", &ret->effective_bytes, with_quotas },
         };
 
         for (size_t k = 0; k < ELEMENTSOF(counters); k++) {
                 int r;
 
-                if (!counters[k].there)
+                if (!counters[k].wanted)
                         continue;
                 r = read_counter(root, slot, i, counters[k].name, counters[k].value, reterr);
                 if (r < 0)
@@ -59,8 +57,7 @@ static int read_scheme(int root, int slot, size_t i, const struct capability *c,
         return 0;
 }
 
-int kdamond_read_stats(int root, int slot, const struct capability *c, size_t n, struct scheme_stats *stats,
-                       struct diag *reterr) {
+int kdamond_read_stats(int root, int slot, size_t n, bool with_quotas, struct scheme_stats *stats, struct diag *reterr) {
         _cleanup_free_ struct scheme_stats *fresh = NULL;
 
         if (n == 0)
@@ -71,11 +68,30 @@ int kdamond_read_stats(int root, int slot, const struct capability *c, size_t n,
         for (size_t i = 0; i < n; i++) {
                 int r;
 
-                r = read_scheme(root, slot, i, c, &fresh[i], reterr);
+                r = read_scheme(root, slot, i, with_quotas, &fresh[i], reterr);
                 if (r < 0)
                         return r;
         }
         memcpy(stats, fresh, n * sizeof(*fresh));
+        return 0;
+}
+
+int kdamond_read_tried(int root, int slot, size_t first, size_t n, uint64_t *tried, struct diag *reterr) {
+        _cleanup_free_ uint64_t *fresh = NULL;
+
+        if (n == 0)
+                return 0;
+        fresh = calloc(n, sizeof(*fresh));
+        if (!fresh)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                int r;
+
+                r = read_counter(root, slot, first + i, "stats/sz_tried", &fresh[i], reterr);
+                if (r < 0)
+                        return r;
+        }
+        memcpy(tried, fresh, n * sizeof(*fresh));
         return 0;
 }
 

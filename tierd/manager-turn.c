@@ -22,17 +22,21 @@ static int observe_kdamond(struct manager *m, size_t i, struct scheme_report *sc
                            uint64_t *tried, uint64_t *applied, struct diag *reterr) {
         const struct kdamond_plan *k = m->books.plan->kdamonds + i;
         _cleanup_free_ struct scheme_stats *stats = NULL;
-        size_t n = k->n_schemes + k->n_probes;
+        _cleanup_free_ uint64_t *probe_tried = NULL;
         bool kernel_tunes = m->books.plan->tuner != TUNER_DIRECT;
         int slot = slot_of(&m->slots, k->nid), r;
 
-        stats = calloc(n + 1, sizeof(*stats));
-        if (!stats)
+        stats = calloc(k->n_schemes + 1, sizeof(*stats));
+        probe_tried = calloc(k->n_probes + 1, sizeof(*probe_tried));
+        if (!stats || !probe_tried)
                 return diag_set(reterr, -ENOMEM, "out of memory");
         r = kdamond_refresh(m->root, slot, kernel_tunes, reterr);
         if (r < 0)
                 return r;
-        r = kdamond_read_stats(m->root, slot, &m->capability, n, stats, reterr);
+        r = kdamond_read_stats(m->root, slot, k->n_schemes, kernel_tunes, stats, reterr);
+        if (r < 0)
+                return r;
+        r = kdamond_read_tried(m->root, slot, k->n_schemes, k->n_probes, probe_tried, reterr);
         if (r < 0)
                 return r;
 
@@ -47,7 +51,7 @@ static int observe_kdamond(struct manager *m, size_t i, struct scheme_report *sc
                         schemes[j].quota_bytes = stats[j].effective_bytes;
         }
         for (size_t j = 0; j < k->n_probes; j++)
-                ret->probe_tried[k->probes[j].kind] = stats[k->n_schemes + j].sz_tried;
+                ret->probe_tried[k->probes[j].kind] = probe_tried[j];
         return 0;
 }
 

@@ -72,7 +72,6 @@ static void grow_stats(struct scheme_stats *total, const struct scheme_stats *be
         grow(&total->sz_tried, from->sz_tried, now->sz_tried);
         grow(&total->nr_applied, from->nr_applied, now->nr_applied);
         grow(&total->sz_applied, from->sz_applied, now->sz_applied);
-        grow(&total->sz_ops_filter_passed, from->sz_ops_filter_passed, now->sz_ops_filter_passed);
         grow(&total->qt_exceeds, from->qt_exceeds, now->qt_exceeds);
         total->effective_bytes = now->effective_bytes;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "damon/apply.h"
 #include "tests/support/managed.h"
 
@@ -49,6 +50,40 @@ static void test_start_turn_stop(void **state) {
                 /* And once more, on the same record. */
                 started(&f, DIRECT);
                 stopped(&f, "the second stop");
+        }
+}
+
+/* Each file is read for somebody, every turn: of probes that they have tried, and effective quotas where the kernel tunes. */
+static void test_reads_no_more(void **state) {
+        static const char *const others[] = { "stats/nr_tried", "stats/nr_applied", "stats/sz_applied", "stats/qt_exceeds",
+                                              "quotas/effective_bytes" };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                unsigned spoilt = 0;
+
+                started(&f, DIRECT);
+                turn(&f, 1, 0);
+                for (size_t k = 0; k < f.m.books.plan->n_kdamonds; k++) {
+                        const struct kdamond_plan *p = f.m.books.plan->kdamonds + k;
+
+                        for (size_t j = 0; j < p->n_schemes + p->n_probes; j++)
+                                for (size_t o = 0; o < ELEMENTSOF(others); o++) {
+                                        char path[PATH_SIZE];
+
+                                        if (j < p->n_schemes && strncmp(others[o], "quotas/", 7) != 0)
+                                                continue;
+                                        assert_int_equal(path_format(path, sizeof(path),
+                                                                     DAMON_ADMIN "/%d/contexts/0/schemes/%zu/%s", p->nid, j,
+                                                                     others[o]), 0);
+                                        scratch_make(f.s, path, "rubbish", 0400);
+                                        spoilt++;
+                                }
+                }
+                assert_true(spoilt > 0);
+                turn(&f, 2, 0);
+                stopped(&f, "stop");
         }
 }
 
@@ -672,6 +707,7 @@ static void test_group_made_anew(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_start_turn_stop),
+                cmocka_unit_test(test_reads_no_more),
                 cmocka_unit_test(test_nothing_to_manage),
                 cmocka_unit_test(test_refusals),
                 cmocka_unit_test(test_without_paddr),
