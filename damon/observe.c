@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "damon/observe.h"
-#include "base/cleanup.h"
 #include "base/file.h"
 #include "base/parse.h"
 #include "damon/apply.h"
@@ -31,67 +30,29 @@ static int read_counter(int root, int slot, size_t scheme, const char *name, uin
         return 0;
 }
 
-static int read_scheme(int root, int slot, size_t i, bool with_quotas, struct scheme_stats *ret, struct diag *reterr) {
+int kdamond_read_stats(int root, int slot, size_t scheme, enum stats_set set, struct scheme_stats *ret, struct diag *reterr) {
+        struct scheme_stats fresh = {};
         const struct {
                 const char *name;
                 uint64_t *value;
-                bool wanted;
+                enum stats_set since;
         } counters[] = {
-                { "stats/nr_tried", &ret->nr_tried, true },
-                { "stats/sz_tried", &ret->sz_tried, true },
-                { "stats/nr_applied", &ret->nr_applied, true },
-                { "stats/sz_applied", &ret->sz_applied, true },
-                { "stats/qt_exceeds", &ret->qt_exceeds, true },
-                { "quotas/effective_bytes", &ret->effective_bytes, with_quotas },
+                { "stats/sz_tried", &fresh.sz_tried, STATS_TRIED },
+                { "stats/sz_applied", &fresh.sz_applied, STATS_TUNED_BY },
+                { "stats/nr_tried", &fresh.nr_tried, STATS_SHOWN },
+                { "stats/nr_applied", &fresh.nr_applied, STATS_SHOWN },
+                { "stats/qt_exceeds", &fresh.qt_exceeds, STATS_SHOWN },
+                { "quotas/effective_bytes", &fresh.effective_bytes, STATS_WITH_QUOTA },
         };
 
-        for (size_t k = 0; k < ELEMENTSOF(counters); k++) {
+        for (size_t i = 0; i < ELEMENTSOF(counters) && counters[i].since <= set; i++) {
                 int r;
 
-                if (!counters[k].wanted)
-                        continue;
-                r = read_counter(root, slot, i, counters[k].name, counters[k].value, reterr);
+                r = read_counter(root, slot, scheme, counters[i].name, counters[i].value, reterr);
                 if (r < 0)
                         return r;
         }
-        return 0;
-}
-
-int kdamond_read_stats(int root, int slot, size_t n, bool with_quotas, struct scheme_stats *stats, struct diag *reterr) {
-        _cleanup_free_ struct scheme_stats *fresh = NULL;
-
-        if (n == 0)
-                return 0;
-        fresh = calloc(n, sizeof(*fresh));
-        if (!fresh)
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
-                int r;
-
-                r = read_scheme(root, slot, i, with_quotas, &fresh[i], reterr);
-                if (r < 0)
-                        return r;
-        }
-        memcpy(stats, fresh, n * sizeof(*fresh));
-        return 0;
-}
-
-int kdamond_read_tried(int root, int slot, size_t first, size_t n, uint64_t *tried, struct diag *reterr) {
-        _cleanup_free_ uint64_t *fresh = NULL;
-
-        if (n == 0)
-                return 0;
-        fresh = calloc(n, sizeof(*fresh));
-        if (!fresh)
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
-                int r;
-
-                r = read_counter(root, slot, first + i, "stats/sz_tried", &fresh[i], reterr);
-                if (r < 0)
-                        return r;
-        }
-        memcpy(tried, fresh, n * sizeof(*fresh));
+        *ret = fresh;
         return 0;
 }
 

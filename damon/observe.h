@@ -8,12 +8,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the kernel counted for one scheme since its kdamond started. Bytes. */
+/* What the kernel counted for one scheme or probe since its kdamond started. Bytes. */
 struct scheme_stats {
         uint64_t nr_tried, sz_tried;
         uint64_t nr_applied, sz_applied;
         uint64_t qt_exceeds;
-        uint64_t effective_bytes;       /* 6.9, where it was asked for (with_quotas); else 0 */
+        uint64_t effective_bytes;
+};
+
+/*
+ * Which of them are read: each is a file, and together they are most of what a turn opens, so that nothing is read that nobody
+ * looks at. Each set includes those before it; what is not in it is 0.
+ */
+enum stats_set {
+        STATS_TRIED,                    /* sz_tried: a probe's, which has no more to tell */
+        STATS_TUNED_BY,                 /* and sz_applied */
+        STATS_SHOWN,                    /* and all that people are shown of a scheme that moves memory */
+        STATS_WITH_QUOTA,               /* and effective_bytes; 6.9, after kdamond_refresh(with_quotas) */
 };
 
 /*
@@ -22,14 +33,8 @@ struct scheme_stats {
  */
 int kdamond_refresh(int root, int slot, bool with_quotas, struct diag *reterr);
 
-/*
- * Reads the counts of the slot's first `n` schemes into stats[]; with_quotas as for the refresh before. Each count is a file, and
- * this is most of what a turn costs, so nothing is read that nobody looks at.
- */
-int kdamond_read_stats(int root, int slot, size_t n, bool with_quotas, struct scheme_stats *stats, struct diag *reterr);
-
-/* Reads sz_tried alone, which is all that a probe tells, of `n` schemes from number `first` on, into tried[]. */
-int kdamond_read_tried(int root, int slot, size_t first, size_t n, uint64_t *tried, struct diag *reterr);
+/* Reads the counts of one scheme of the slot; the probes are numbered on after the schemes. */
+int kdamond_read_stats(int root, int slot, size_t scheme, enum stats_set set, struct scheme_stats *ret, struct diag *reterr);
 
 /*
  * The monitoring intervals in force, microseconds. Where the kernel tunes them (`tuned`), it is asked to bring the files up to

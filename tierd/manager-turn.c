@@ -14,6 +14,13 @@
  */
 #define RESTART_AGAIN_US UINT64_C(60000000)
 
+/* Of an age scheme people are shown nothing (tierd/status.h). */
+static enum stats_set stats_wanted(const struct scheme *s, bool kernel_tunes) {
+        if (kernel_tunes)
+                return STATS_WITH_QUOTA;
+        return s->direction == AGE ? STATS_TUNED_BY : STATS_SHOWN;
+}
+
 /*
  * Reads the counts of kdamond i into schemes[], and what the tuner wants of them. `tried` and `applied` have room for its
  * schemes.
@@ -22,23 +29,23 @@ static int observe_kdamond(struct manager *m, size_t i, struct scheme_report *sc
                            uint64_t *tried, uint64_t *applied, struct diag *reterr) {
         const struct kdamond_plan *k = m->books.plan->kdamonds + i;
         _cleanup_free_ struct scheme_stats *stats = NULL;
-        _cleanup_free_ uint64_t *probe_tried = NULL;
+        size_t n = k->n_schemes + k->n_probes;
         bool kernel_tunes = m->books.plan->tuner != TUNER_DIRECT;
         int slot = slot_of(&m->slots, k->nid), r;
 
-        stats = calloc(k->n_schemes + 1, sizeof(*stats));
-        probe_tried = calloc(k->n_probes + 1, sizeof(*probe_tried));
-        if (!stats || !probe_tried)
+        stats = calloc(n + 1, sizeof(*stats));
+        if (!stats)
                 return diag_set(reterr, -ENOMEM, "out of memory");
         r = kdamond_refresh(m->root, slot, kernel_tunes, reterr);
         if (r < 0)
                 return r;
-        r = kdamond_read_stats(m->root, slot, k->n_schemes, kernel_tunes, stats, reterr);
-        if (r < 0)
-                return r;
-        r = kdamond_read_tried(m->root, slot, k->n_schemes, k->n_probes, probe_tried, reterr);
-        if (r < 0)
-                return r;
+        for (size_t j = 0; j < n; j++) {
+                enum stats_set set = j < k->n_schemes ? stats_wanted(k->schemes + j, kernel_tunes) : STATS_TRIED;
+
+                r = kdamond_read_stats(m->root, slot, j, set, stats + j, reterr);
+                if (r < 0)
+                        return r;
+        }
 
         *ret = (struct tuner_kdamond) { .scheme_tried = tried, .scheme_applied = applied };
         for (size_t j = 0; j < k->n_ranges; j++)
@@ -51,7 +58,7 @@ static int observe_kdamond(struct manager *m, size_t i, struct scheme_report *sc
                         schemes[j].quota_bytes = stats[j].effective_bytes;
         }
         for (size_t j = 0; j < k->n_probes; j++)
-                ret->probe_tried[k->probes[j].kind] = probe_tried[j];
+                ret->probe_tried[k->probes[j].kind] = stats[k->n_schemes + j].sz_tried;
         return 0;
 }
 

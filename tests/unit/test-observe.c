@@ -39,7 +39,7 @@ static void put_counters(struct scratch *s) {
 }
 
 static void test_stats(void **state) {
-        struct scheme_stats stats[4];
+        struct scheme_stats stats;
         struct capability c;
         struct scratch *s = running(SCRATCH_6_12, &c);
         struct diag d = {};
@@ -47,58 +47,62 @@ static void test_stats(void **state) {
         (void) state;
         put_counters(s);
         assert_int_equal(kdamond_refresh(s->root, 0, true, &d), 0);
-        assert_int_equal(kdamond_read_stats(s->root, 0, 4, true, stats, &d), 0);
-        assert_int_equal(stats[0].nr_tried, 3);
-        assert_true(stats[0].sz_tried == UINT64_MAX);
-        assert_int_equal(stats[0].nr_applied, 2);
-        assert_int_equal(stats[0].sz_applied, 8192);
-        assert_int_equal(stats[0].qt_exceeds, 1);
-        assert_int_equal(stats[0].effective_bytes, 4096);
-        assert_int_equal(stats[1].sz_tried, 0);
-        assert_int_equal(stats[3].sz_tried, 77);
-        assert_int_equal(kdamond_read_stats(s->root, 0, 0, true, NULL, &d), 0);
-
-        /* Unasked, the effective quota is not read. */
-        scratch_make(s, SCHEMES "/0/quotas/effective_bytes", "rubbish", 0400);
-        assert_int_equal(kdamond_read_stats(s->root, 0, 4, false, stats, &d), 0);
-        assert_int_equal(stats[0].sz_applied, 8192);
-        assert_int_equal(stats[0].effective_bytes, 0);
+        assert_int_equal(kdamond_read_stats(s->root, 0, 0, STATS_WITH_QUOTA, &stats, &d), 0);
+        assert_int_equal(stats.nr_tried, 3);
+        assert_true(stats.sz_tried == UINT64_MAX);
+        assert_int_equal(stats.nr_applied, 2);
+        assert_int_equal(stats.sz_applied, 8192);
+        assert_int_equal(stats.qt_exceeds, 1);
+        assert_int_equal(stats.effective_bytes, 4096);
+        assert_int_equal(kdamond_read_stats(s->root, 0, 3, STATS_SHOWN, &stats, &d), 0);
+        assert_int_equal(stats.sz_tried, 77);
         scratch_free(s);
 }
 
-static void test_tried(void **state) {
-        uint64_t tried[3] = { 42, 42, 42 };
+/* What was not asked for is not even opened. */
+static void test_stats_sets(void **state) {
+        struct scheme_stats stats;
         struct capability c;
         struct scratch *s = running(SCRATCH_7_2, &c);
         struct diag d = {};
 
         (void) state;
         put_counters(s);
-        assert_int_equal(kdamond_read_tried(s->root, 0, 2, 2, tried, &d), 0);
-        assert_int_equal(tried[0], 0);
-        assert_int_equal(tried[1], 77);
-        assert_int_equal(tried[2], 42);
-        assert_int_equal(kdamond_read_tried(s->root, 0, 9, 0, NULL, &d), 0);
+        scratch_make(s, SCHEMES "/0/quotas/effective_bytes", "rubbish", 0400);
+        assert_int_equal(kdamond_read_stats(s->root, 0, 0, STATS_WITH_QUOTA, &stats, &d), -EBADMSG);
+        assert_int_equal(kdamond_read_stats(s->root, 0, 0, STATS_SHOWN, &stats, &d), 0);
+        assert_int_equal(stats.qt_exceeds, 1);
+        assert_int_equal(stats.effective_bytes, 0);
 
-        assert_int_equal(kdamond_read_tried(s->root, 0, 3, 2, tried, &d), -ENOENT);
-        assert_non_null(strstr(d.text, "/schemes/4/stats/sz_tried"));
-        assert_int_equal(tried[0], 0);
+        scratch_make(s, SCHEMES "/0/stats/nr_tried", "rubbish", 0400);
+        scratch_make(s, SCHEMES "/0/stats/nr_applied", "rubbish", 0400);
+        scratch_make(s, SCHEMES "/0/stats/qt_exceeds", "rubbish", 0400);
+        assert_int_equal(kdamond_read_stats(s->root, 0, 0, STATS_SHOWN, &stats, &d), -EBADMSG);
+        assert_int_equal(kdamond_read_stats(s->root, 0, 0, STATS_TUNED_BY, &stats, &d), 0);
+        assert_int_equal(stats.sz_applied, 8192);
+        assert_int_equal(stats.qt_exceeds, 0);
+
+        scratch_make(s, SCHEMES "/0/stats/sz_applied", "rubbish", 0400);
+        assert_int_equal(kdamond_read_stats(s->root, 0, 0, STATS_TUNED_BY, &stats, &d), -EBADMSG);
+        assert_int_equal(kdamond_read_stats(s->root, 0, 0, STATS_TRIED, &stats, &d), 0);
+        assert_true(stats.sz_tried == UINT64_MAX);
+        assert_int_equal(stats.sz_applied, 0);
         scratch_free(s);
 }
 
 /* A failure is not zero bytes, and leaves the last values alone. */
 static void test_stats_fail(void **state) {
-        struct scheme_stats stats[5] = { { .nr_tried = 42 } };
+        struct scheme_stats stats = { .nr_tried = 42 };
         struct capability c;
         struct scratch *s = running(SCRATCH_7_2, &c);
         struct diag d = {};
 
         (void) state;
-        assert_int_equal(kdamond_read_stats(s->root, 0, 5, false, stats, &d), -ENOENT);
-        assert_non_null(strstr(d.text, "/schemes/4/stats/nr_tried"));
-        assert_int_equal(stats[0].nr_tried, 42);
-        scratch_make(s, SCHEMES "/0/stats/sz_tried", "lots", 0400);
-        assert_int_equal(kdamond_read_stats(s->root, 0, 1, false, stats, &d), -EBADMSG);
+        assert_int_equal(kdamond_read_stats(s->root, 0, 4, STATS_SHOWN, &stats, &d), -ENOENT);
+        assert_non_null(strstr(d.text, "/schemes/4/stats/sz_tried"));
+        scratch_make(s, SCHEMES "/0/stats/qt_exceeds", "lots", 0400);
+        assert_int_equal(kdamond_read_stats(s->root, 0, 0, STATS_SHOWN, &stats, &d), -EBADMSG);
+        assert_int_equal(stats.nr_tried, 42);
 
         assert_int_equal(kdamond_refresh(s->root, 1, false, &d), -EINVAL);
         assert_int_equal(kdamond_refresh(s->root, 9, false, &d), -ENOENT);
@@ -136,7 +140,7 @@ static void test_meminfo(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_stats),
-                cmocka_unit_test(test_tried),
+                cmocka_unit_test(test_stats_sets),
                 cmocka_unit_test(test_stats_fail),
                 cmocka_unit_test(test_meminfo),
         };
