@@ -9,6 +9,7 @@
 #include "tierd/status.h"
 #include "tierd/telemetry.h"
 #include "tierd/uevents.h"
+#include "tierd/watchdog.h"
 #include "tierd/worker.h"
 
 /* Shared by daemon.c, jobs.c and orders.c only. */
@@ -39,6 +40,7 @@ struct daemon {
         sd_event *event;
         sd_event_source *turn_timer, *report_timer, *hotplug_timer;
         struct worker *worker;
+        struct watchdog *watchdog;
         struct manager manager;
         struct saved *saved;
         struct telemetry *telemetry;

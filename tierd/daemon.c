@@ -58,7 +58,7 @@ static int daemon_add_sources(struct daemon *d) {
                 if (r < 0)
                         return r;
         }
-        r = sd_event_set_watchdog(d->event, true);
+        r = watchdog_new(d->event, &d->watchdog);
         if (r < 0)
                 return r;
         r = worker_new(&d->worker);
@@ -89,6 +89,7 @@ static void daemon_done(struct daemon *d) {
         d->bus = bus_free(d->bus);
         d->worker = worker_free(d->worker);
         d->uevents = uevents_free(d->uevents);
+        d->watchdog = watchdog_free(d->watchdog);
         sd_event_source_unref(d->turn_timer);
         sd_event_source_unref(d->report_timer);
         sd_event_source_unref(d->hotplug_timer);

@@ -99,11 +99,7 @@ void daemon_submit(struct daemon *d, worker_job job, void (*done)(struct daemon 
         d->job_result = 0;
         d->job_diag = (struct diag) {};
         d->busy = true;
-        /*
-         * Where systemd has a watchdog on tierd, it watches the worker too: while a job is at hand nothing is sent, so one
-         * that is stuck in the kernel ends the daemon rather than leave the last quotas in force.
-         */
-        (void) sd_event_set_watchdog(d->event, false);
+        watchdog_job_begins(d->watchdog);
         /* Cannot be busy: `busy` says so. */
         (void) worker_submit(d->worker, job, d);
 }
@@ -117,7 +113,7 @@ int jobs_on_done(sd_event_source *source, int fd, uint32_t revents, void *userda
         if (!worker_take_completion(d->worker))
                 return 0;
         d->busy = false;
-        (void) sd_event_set_watchdog(d->event, true);
+        watchdog_job_done(d->watchdog);
         d->job_done(d);
         daemon_continue(d);
         return 0;

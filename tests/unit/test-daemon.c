@@ -22,6 +22,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <syslog.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
 
 /* The daemon as a process of its own, on a scratch machine: its signals, what it tells systemd, and how it ends. */
 
@@ -387,6 +389,77 @@ static void test_plan_fails(void **state) {
         as_found(&f);
 }
 
+/* The messages of systemd's socket up to one that has `last` in it: how many of them are for the watchdog. */
+static unsigned watchdog_told(struct fixture *f, const char *last) {
+        unsigned times = 0;
+        char text[1024] = "";
+
+        while (!strstr(text, last)) {
+                struct pollfd p = { .fd = f->notify, .events = POLLIN };
+                ssize_t n;
+
+                if (poll(&p, 1, PATIENCE_MS) != 1)
+                        fail_msg("\"%s\" was never told", last);
+                n = recv(f->notify, text, sizeof(text) - 1, 0);
+                assert_true(n >= 0);
+                text[n] = '\0';
+                times += strcmp(text, "WATCHDOG=1") == 0;
+        }
+        return times;
+}
+
+/* The job of a reload, once: it is in the kernel for five times what the watchdog allows. */
+static void stay_in_kernel(const struct scratch *s) {
+        struct timespec t = { .tv_nsec = 500000000 };
+        static bool stayed;
+
+        if (stayed || faccessat(s->root, "run/slow", F_OK, 0) < 0)
+                return;
+        stayed = true;
+        (void) sd_notify(0, "X_SLOW=begins");
+        while (clock_nanosleep(CLOCK_MONOTONIC, 0, &t, &t) == EINTR)
+                ;
+        (void) sd_notify(0, "X_SLOW=ends");
+}
+
+static void test_watchdog(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+
+        (void) state;
+        /* Many jobs, and not a message for each. */
+        assert_int_equal(setenv("WATCHDOG_USEC", "3600000000", 1), 0);
+        begin(&f);
+        assert_int_equal(watchdog_told(&f, "READY=1"), 0);
+        for (unsigned i = 0; i < 10; i++) {
+                assert_int_equal(kill(f.pid, SIGHUP), 0);
+                assert_int_equal(watchdog_told(&f, "READY=1"), 0);
+        }
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+
+        /* None while one is stuck, so that systemd ends it; else they come, with jobs or without. */
+        assert_int_equal(setenv("WATCHDOG_USEC", "100000", 1), 0);
+        f.s->before_write = stay_in_kernel;
+        begin(&f);
+        told(&f, "READY=1");
+        told(&f, "WATCHDOG=1");
+        scratch_put(f.s, "run/slow", "");
+        scratch_put(f.s, "run/tierd.yaml", "demote: {goal: {free: 10%}}");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        (void) watchdog_told(&f, "X_SLOW=begins");
+        assert_int_equal(watchdog_told(&f, "X_SLOW=ends"), 0);
+        told(&f, "WATCHDOG=1");
+        scratch_put(f.s, "run/tierd.yaml", "tiers: [[0, 1, 2]]");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        told(&f, "STATUS=Nothing to manage");
+        told(&f, "WATCHDOG=1");
+        told(&f, "WATCHDOG=1");
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        assert_int_equal(unsetenv("WATCHDOG_USEC"), 0);
+        as_found(&f);
+}
+
 /* The privileged step changes what the daemon would want changed, and nothing where it would have nothing to manage. */
 static void test_prepare(void **state) {
         static const char *const idle[] = {
@@ -438,6 +511,7 @@ int main(void) {
                 cmocka_unit_test(test_kdamond_ends),
                 cmocka_unit_test(test_gives_up),
                 cmocka_unit_test(test_plan_fails),
+                cmocka_unit_test(test_watchdog),
                 cmocka_unit_test(test_prepare),
         };
 
