@@ -61,7 +61,7 @@ int watchdog_new(sd_event *event, struct watchdog **ret) {
                         return -ENOMEM;
                 w->event = event;
                 w->allowed_us = allowed_us;
-                /* Up to three quarters, as sd-event has it: time enough for the timer to go with a wake-up for something else. */
+                /* Up to three quarters, as sd-event has it: the timer has time to go with a wake-up for something else. */
                 r = sd_event_add_time(event, &w->timer, CLOCK_MONOTONIC, UINT64_MAX, allowed_us / 4, on_timer, w);
                 if (r < 0)
                         return r;

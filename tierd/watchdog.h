@@ -9,8 +9,9 @@
  * Tells systemd that tierd lives, where the unit has WatchdogSec=. The worker is watched too: while a job is at hand nothing is
  * sent, so one that is stuck in the kernel ends the daemon rather than leave the last quotas in force.
  *
- * sd_event_set_watchdog(3) sends each time it is switched on: a message, and a wake-up of PID 1, for every job. Here it is one for
- * an eighth of the time allowed, and while there is no job, one for half of it. So a job has seven eighths of that time at least.
+ * sd_event_set_watchdog(3) sends each time it is switched on: a message, and a wake-up of PID 1, for every job. Here it is one
+ * for an eighth of the time allowed, and while there is no job, one for half of it. So a job has seven eighths of that time at
+ * least.
  */
 struct watchdog;
 
