@@ -75,6 +75,13 @@ static ssize_t read_full(int fd, char *buf, size_t size) {
         return (ssize_t) len;
 }
 
+/*
+ * What is read so is one record of a seq_file: an attribute of sysfs (fs/kernfs/file.c: kernfs_seq_next() has no other record,
+ * and sysfs_kf_seq_show() a page at most) or a file of procfs by single_open(); or a value below /proc/sys, which the first read
+ * is given. seq_read_iter() copies a record as far as there is room. So a read that does not fill the buffer was the whole, as of
+ * a regular file in a capture, and another, to find the end, would be a system call in four for nothing. (A sequence of records,
+ * such as iomem, may stop anywhere, and is read by file_read_alloc().)
+ */
 int file_read(int root, const char *path, char *buf, size_t size) {
         _cleanup_close_ int fd = -EBADF;
         ssize_t n;
@@ -82,9 +89,11 @@ int file_read(int root, const char *path, char *buf, size_t size) {
         fd = open_in_root(root, path, OPEN_READ);
         if (fd < 0)
                 return fd;
-        n = read_full(fd, buf, size);
+        do
+                n = read(fd, buf, size);
+        while (n < 0 && errno == EINTR);
         if (n < 0)
-                return (int) n;
+                return -errno;
         if ((size_t) n >= size)
                 return -EFBIG;
         if (memchr(buf, '\0', (size_t) n))

@@ -27,8 +27,9 @@ int standard_files_open(void);
 #define FILE_ATTR_MAX 4096
 
 /*
- * Reads a whole text file into buf and terminates it. Returns the length; -EFBIG when it holds `size` bytes or more,
- * -EBADMSG when it holds a NUL byte, -ENOENT and the like as they come. EINTR is retried, EBUSY is not.
+ * Reads a whole attribute of sysfs or procfs into buf, by one read(2), and terminates it. Returns the length; -EFBIG when it
+ * holds `size` bytes or more, -EBADMSG when it holds a NUL byte, -ENOENT and the like as they come. EINTR is retried, EBUSY is
+ * not. For files that are longer than a page, and for others than the kernel's, there is file_read_alloc().
  */
 int file_read(int root, const char *path, char *buf, size_t size);
 

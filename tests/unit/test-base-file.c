@@ -53,6 +53,25 @@ static void test_fifo(void **state) {
         assert_string_equal(buf, "");
 }
 
+/* An attribute is read once: another read would find that a writer of this FIFO may have more to say (EAGAIN). */
+static void test_one_read(void **state) {
+        const struct tree *t = *state;
+        char buf[8];
+        int fd;
+
+        tree_put(t, "sys/beside", "x");
+        assert_int_equal(mkfifoat(t->root, "sys/fifo", 0600), 0);
+        fd = openat(t->root, "sys/fifo", O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, "123\n", 4), 4);
+        assert_int_equal(file_read_line(t->root, "sys/fifo", buf, sizeof(buf)), 3);
+        assert_string_equal(buf, "123");
+        assert_int_equal(write(fd, "12345678", 8), 8);
+        assert_int_equal(file_read(t->root, "sys/fifo", buf, sizeof(buf)), -EFBIG);
+        assert_int_equal(file_read(t->root, "sys/fifo", buf, sizeof(buf)), -EAGAIN);
+        (void) close(fd);
+}
+
 static void test_numbers(void **state) {
         static const struct {
                 const char *text;
@@ -274,6 +293,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_lines),
                 TEST(test_fifo),
+                TEST(test_one_read),
                 TEST(test_numbers),
                 TEST(test_nul_bytes),
                 TEST(test_long_files),
