@@ -77,10 +77,10 @@ static ssize_t read_full(int fd, char *buf, size_t size) {
 
 /*
  * What is read so is one record of a seq_file: an attribute of sysfs (fs/kernfs/file.c: kernfs_seq_next() has no other record,
- * and sysfs_kf_seq_show() a page at most) or a file of procfs by single_open(); or a value below /proc/sys, which the first read
- * is given. seq_read_iter() copies a record as far as there is room. So a read that does not fill the buffer was the whole, as of
- * a regular file in a capture, and another, to find the end, would be a system call in four for nothing. (A sequence of records,
- * such as iomem, may stop anywhere, and is read by file_read_alloc().)
+ * and sysfs_kf_seq_show() a page at most) or a file of procfs by single_open(); or a value below /proc/sys, of which the first
+ * read has all. seq_read_iter() copies a record as far as there is room. So a read that does not fill the buffer was the whole,
+ * as of a regular file in a capture, and another, to find the end, would be a system call in four for nothing. (A sequence of
+ * records, such as iomem, may stop anywhere, and is read by file_read_alloc().)
  */
 int file_read(int root, const char *path, char *buf, size_t size) {
         _cleanup_close_ int fd = -EBADF;

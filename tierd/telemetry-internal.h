@@ -30,6 +30,7 @@ struct telemetry {
         size_t n_schemes;
         char **notes;                   /* of the last plan told */
         size_t n_notes;
+        struct limit groups;            /* plans made again for excluded groups, and else as before */
         struct trouble troubles[_TROUBLE_MAX];
 };
 
@@ -45,5 +46,10 @@ void told_scheme_count_from(struct told_scheme *told, const struct status *s, co
 /* "free" or "used". */
 const char *goal_word(enum goal_metric metric);
 
-/* Tells the troubles that were held back, where a minute has passed. */
+/* " (5 times since this was last told)"; "" for once. */
+#define TIMES_MAX 64
+const char *telemetry_times(uint64_t times, char buf[static TIMES_MAX]);
+
+/* Tells the troubles, and the plans, that were held back, where a minute has passed. */
 void telemetry_flush_troubles(struct telemetry *t, uint64_t now_us);
+void telemetry_flush_plan(struct telemetry *t, const struct status *s);

@@ -114,6 +114,7 @@ void telemetry_sample(struct telemetry *t, const struct status *s, uint64_t *ret
                         *(s->schemes[i].direction == DEMOTE ? &down : &up) += sample_scheme(t, s, told, s->schemes + i);
         }
         telemetry_flush_troubles(t, s->taken_us);
+        telemetry_flush_plan(t, s);
         if (ret_down_bytes)
                 *ret_down_bytes = down;
         if (ret_up_bytes)

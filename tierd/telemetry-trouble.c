@@ -46,10 +46,17 @@ static void add_place(struct journal_entry *e, const char *text) {
         }
 }
 
+const char *telemetry_times(uint64_t times, char buf[static TIMES_MAX]) {
+        buf[0] = '\0';
+        if (times > 1)
+                (void) snprintf(buf, TIMES_MAX, " (%" PRIu64 " times since this was last told)", times);
+        return buf;
+}
+
 static void tell_trouble(struct telemetry *t, enum telemetry_trouble kind, uint64_t times) {
         const struct trouble *trouble = t->troubles + kind;
         struct journal_entry e;
-        char again[64] = "";
+        char again[TIMES_MAX];
 
         journal_begin(&e);
         if (trouble->last.error < 0)
@@ -57,10 +64,8 @@ static void tell_trouble(struct telemetry *t, enum telemetry_trouble kind, uint6
         journal_add(&e, "TIERD_TIMES", "%" PRIu64, times);
         if (kind == TROUBLE_RELOAD)
                 add_place(&e, trouble->last.text);
-        if (times > 1)
-                (void) snprintf(again, sizeof(again), " (%" PRIu64 " times since this was last told)", times);
         journal_send(t->journal, trouble->level, trouble_kinds[kind].id, &e, "%s%s%s%s", trouble_kinds[kind].before,
-                     trouble->last.text, again, trouble_kinds[kind].after);
+                     trouble->last.text, telemetry_times(times, again), trouble_kinds[kind].after);
 }
 
 void telemetry_trouble(struct telemetry *t, uint64_t now_us, enum telemetry_trouble kind, int level, const struct diag *d) {

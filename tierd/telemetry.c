@@ -256,36 +256,50 @@ static const char *why_words(const char *why) {
         return why;
 }
 
-void telemetry_plan_changed(struct telemetry *t, const struct status *s, const char *why) {
-        size_t added = 0, removed = 0, changed = 0;
-        struct journal_entry e;
-        char counts[128] = "";
+struct changes {
+        size_t added, removed, changed;
+};
+
+static struct changes count_changes(const struct telemetry *t, const struct status *s) {
+        struct changes c = {};
 
         for (size_t i = 0; i < s->n_schemes; i++) {
-                const struct told_scheme *old = told_find(t, s->schemes + i);
+                const struct status_scheme *now = s->schemes + i;
+                const struct told_scheme *old = told_find(t, now);
 
-                added += !old;
-                changed += old && !is_as_told(&old->scheme, s->schemes + i);
+                c.added += !old;
+                c.changed += old && !is_as_told(&old->scheme, now);
         }
         for (size_t i = 0; i < t->n_schemes; i++) {
                 const struct status_scheme *old = &t->schemes[i].scheme;
 
-                removed += !status_scheme(s, old->direction, old->source_nid, old->target_nid);
+                c.removed += !status_scheme(s, old->direction, old->source_nid, old->target_nid);
         }
+        return c;
+}
+
+/* `times`: of what is limited, how often it happened since this was told last; else 0. */
+static void tell_plan(struct telemetry *t, const struct status *s, const char *why, const struct changes *c, uint64_t times) {
+        char counts[128] = "", again[TIMES_MAX];
+        struct journal_entry e;
 
         journal_begin(&e);
         journal_add(&e, "TIERD_WHY", "%s", why);
         journal_add(&e, "TIERD_TUNER", "%s", tuner_kind_to_string(s->tuner));
         journal_add(&e, "TIERD_SCHEMES", "%zu", s->n_schemes);
-        journal_add(&e, "TIERD_ADDED", "%zu", added);
-        journal_add(&e, "TIERD_REMOVED", "%zu", removed);
-        journal_add(&e, "TIERD_CHANGED", "%zu", changed);
+        journal_add(&e, "TIERD_ADDED", "%zu", c->added);
+        journal_add(&e, "TIERD_REMOVED", "%zu", c->removed);
+        journal_add(&e, "TIERD_CHANGED", "%zu", c->changed);
+        if (times > 0)
+                journal_add(&e, "TIERD_TIMES", "%" PRIu64, times);
         if (s->config_path)
                 journal_add(&e, "TIERD_CONFIG_FILE", "%s", s->config_path);
-        if (added + removed + changed > 0)
-                (void) snprintf(counts, sizeof(counts), ": %zu new, %zu removed, %zu changed", added, removed, changed);
-        journal_send(t->journal, LOG_NOTICE, MESSAGE_PLAN_CHANGED, &e, "%s; %zu scheme%s, tuner %s%s", why_words(why),
-                     s->n_schemes, s->n_schemes == 1 ? "" : "s", tuner_kind_to_string(s->tuner), counts);
+        if (c->added + c->removed + c->changed > 0)
+                (void) snprintf(counts, sizeof(counts), ": %zu new, %zu removed, %zu changed", c->added, c->removed,
+                                c->changed);
+        journal_send(t->journal, LOG_NOTICE, MESSAGE_PLAN_CHANGED, &e, "%s; %zu scheme%s, tuner %s%s%s", why_words(why),
+                     s->n_schemes, s->n_schemes == 1 ? "" : "s", tuner_kind_to_string(s->tuner), counts,
+                     telemetry_times(times, again));
 
         for (size_t i = 0; i < t->n_schemes; i++) {
                 const struct status_scheme *old = &t->schemes[i].scheme;
@@ -303,4 +317,23 @@ void telemetry_plan_changed(struct telemetry *t, const struct status *s, const c
         }
         tell_notes(t, s);
         remember_plan(t, s);
+}
+
+void telemetry_plan_changed(struct telemetry *t, const struct status *s, const char *why) {
+        struct changes c = count_changes(t, s);
+        uint64_t times = 0;
+
+        if (strcmp(why, "cgroups") == 0 && c.added + c.removed + c.changed == 0 &&
+            !limit_happened(&t->groups, s->taken_us, &times))
+                return;
+        tell_plan(t, s, why, &c, times);
+}
+
+void telemetry_flush_plan(struct telemetry *t, const struct status *s) {
+        struct changes c = count_changes(t, s);
+        uint64_t times;
+
+        /* A plan that was not told yet is told with its own reason. */
+        if (c.added + c.removed + c.changed == 0 && limit_passed(&t->groups, s->taken_us, &times))
+                tell_plan(t, s, "cgroups", &c, times);
 }

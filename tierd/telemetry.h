@@ -26,7 +26,8 @@ void telemetry_started(struct telemetry *t, const struct status *s, const char *
 
 /*
  * After a reload, a pause, or memory that came or went: what is different from the last snapshot told, scheme by scheme. `why`
- * is "reload", "hotplug", "pause", "resume" or "cgroups".
+ * is "reload", "hotplug", "pause", "resume" or "cgroups". Groups may come and go all the time: where only they are different,
+ * it is told at once the first time, then once a minute with a count; notes wait with it.
  */
 void telemetry_plan_changed(struct telemetry *t, const struct status *s, const char *why);
 

@@ -238,6 +238,61 @@ static void test_plan_changed(void **state) {
                            "5 boredom; 0 schemes, tuner direct\n");
 }
 
+static void groups_change(struct desk *k) {
+        made_status_pass(&k->made, SECOND);
+        telemetry_plan_changed(k->telemetry, &k->made.s, "cgroups");
+}
+
+/* Below an excluded group others come and go with every turn: that is told once a minute. */
+static void test_groups_come_and_go(void **state) {
+        _cleanup_(desk_done) struct desk *k = desk_new();
+
+        (void) state;
+        k->made.s.n_schemes = 1;
+        telemetry_started(k->telemetry, &k->made.s, "");
+        (void) written(k);
+        groups_change(k);
+        assert_string_equal(written(k),
+                            "PRIORITY=5\nSYSLOG_IDENTIFIER=tierd\nMESSAGE_ID=3512fd48a151478cb9802123855301f4\n"
+                            "MESSAGE=the plan is made again for the control groups that are excluded; 1 scheme, tuner direct\n"
+                            "TIERD_WHY=cgroups\nTIERD_TUNER=direct\nTIERD_SCHEMES=1\nTIERD_ADDED=0\nTIERD_REMOVED=0\n"
+                            "TIERD_CHANGED=0\nTIERD_TIMES=1\n\n");
+
+        /* A note that comes with one waits too. */
+        k->made.s.n_notes = 1;
+        k->made.notes[0] = (struct status_note) { NOTE_ADVICE, k->made.texts[0] };
+        (void) strcpy(k->made.texts[0], "a group is not there now");
+        for (unsigned i = 1; i < 60; i++)
+                groups_change(k);
+        assert_string_equal(written(k), "");
+        /* What else changes the plan is told, and does not. */
+        telemetry_plan_changed(k->telemetry, &k->made.s, "pause");
+        assert_messages(k, "5 paused: nothing is moved until tierctl resume; 1 scheme, tuner direct\n"
+                           "5 a group is not there now\n");
+        k->made.schemes[0].goal_bp = 1000;
+        telemetry_plan_changed(k->telemetry, &k->made.s, "cgroups");
+        assert_messages(k, "5 the plan is made again for the control groups that are excluded; 1 scheme, tuner direct: "
+                           "0 new, 0 removed, 1 changed\n"
+                           "6 demote 0 -> 1: now aiming at 10% of node 0 free, at most 200 MiB per 1 s\n");
+        groups_change(k);
+        assert_messages(k, "5 the plan is made again for the control groups that are excluded; 1 scheme, tuner direct "
+                           "(60 times since this was last told)\n");
+
+        /* The last ones are told when it is over. */
+        groups_change(k);
+        (void) strcpy(k->made.texts[0], "it is back");
+        groups_change(k);
+        made_status_pass(&k->made, 57 * SECOND);
+        telemetry_sample(k->telemetry, &k->made.s, NULL, NULL);
+        assert_null(strstr(written(k), "TIERD_WHY=cgroups"));
+        made_status_pass(&k->made, SECOND);
+        telemetry_sample(k->telemetry, &k->made.s, NULL, NULL);
+        assert_non_null(strstr(written(k), "tuner direct (2 times since this was last told)\n"));
+        assert_non_null(strstr(k->read, "MESSAGE=it is back\n"));
+        telemetry_sample(k->telemetry, &k->made.s, NULL, NULL);
+        assert_null(strstr(written(k), "TIERD_WHY=cgroups"));
+}
+
 /* -- samples -- */
 
 static void test_sample(void **state) {
@@ -526,6 +581,7 @@ int main(void) {
                 cmocka_unit_test(test_started_idle),
                 cmocka_unit_test(test_many_tiers),
                 cmocka_unit_test(test_plan_changed),
+                cmocka_unit_test(test_groups_come_and_go),
                 cmocka_unit_test(test_sample),
                 cmocka_unit_test(test_sample_messages),
                 cmocka_unit_test(test_sample_not_measured),
