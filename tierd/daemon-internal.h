@@ -73,6 +73,7 @@ struct daemon {
         const char *config_path_in_force;       /* NULL: the defaults */
         const char *config_path_before;         /* while a reload is the job at hand */
         uint64_t down_bytes, up_bytes;  /* moved in the time of the last report */
+        char told_status[256];          /* to systemd */
         uint64_t started_realtime_us, turns, failed_turns_total, reloads, replans;
         int result;
         struct diag *reterr;

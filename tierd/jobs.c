@@ -50,17 +50,20 @@ static enum status_state state_of(const struct daemon *d) {
         return d->manager.paused ? STATUS_PAUSED : STATUS_MANAGING;
 }
 
-static void notify_status(const struct daemon *d) {
-        char down[FORMAT_MAX], up[FORMAT_MAX];
+static void notify_status(struct daemon *d) {
+        char text[sizeof(d->told_status)] = "Nothing to manage on this machine", down[FORMAT_MAX], up[FORMAT_MAX];
         const struct status *s = d->status;
 
-        if (s->state == STATUS_IDLE)
-                (void) sd_notify(0, "STATUS=Nothing to manage on this machine");
-        else
-                (void) sd_notifyf(0, "STATUS=%s %zu nodes, tuner %s; moved of late: %s down, %s up",
-                                  s->state == STATUS_PAUSED ? "Paused:" : "Managing", d->manager.books.plan->n_kdamonds,
-                                  tuner_kind_to_string(s->tuner), format_size(d->down_bytes, down, sizeof(down)),
-                                  format_size(d->up_bytes, up, sizeof(up)));
+        if (s->state != STATUS_IDLE)
+                (void) snprintf(text, sizeof(text), "%s %zu nodes, tuner %s; moved of late: %s down, %s up",
+                                s->state == STATUS_PAUSED ? "Paused:" : "Managing", d->manager.books.plan->n_kdamonds,
+                                tuner_kind_to_string(s->tuner), format_size(d->down_bytes, down, sizeof(down)),
+                                format_size(d->up_bytes, up, sizeof(up)));
+        /* Each message wakes PID 1. */
+        if (strcmp(text, d->told_status) == 0)
+                return;
+        (void) sd_notifyf(0, "STATUS=%s", text);
+        (void) strcpy(d->told_status, text);
 }
 
 void daemon_refresh(struct daemon *d) {

@@ -13,6 +13,8 @@ struct told_scheme {
         uint64_t taken_us;
         struct scheme_stats total;
         uint64_t cpu_us;                /* of the source's kdamond */
+        bool sampled;                   /* it had a sample before */
+        unsigned quiet;                 /* samples that were left out since, for nothing had changed */
         bool measured;                  /* the two nodes were; bytes: */
         uint64_t source_total, source_used, target_total, target_used;
 };

@@ -4,6 +4,7 @@
 #include "tierd/message-ids.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <syslog.h>
 
 /* A counter's growth. Totals go on over restarts; one that went back all the same began anew. */
@@ -60,6 +61,22 @@ static void add_kdamond(struct journal_entry *e, const struct status_node *sourc
         journal_add(e, "TIERD_COLD_BYTES", "%" PRIu64, source->view.cold_bytes);
 }
 
+/*
+ * A scheme that stands still is told in one of six intervals, each minute by default: that it does, and that tierd watches it.
+ * A server at rest is not to fill its journal with the same numbers.
+ */
+#define QUIET_INTERVALS 6
+/* What free memory may drift meanwhile. */
+#define QUIET_DRIFT_BP 50
+
+static bool is_quiet(const struct told_scheme *told, const struct status_scheme *now) {
+        const struct status_scheme *then = &told->scheme;
+
+        return told->sampled && told->quiet + 1 < QUIET_INTERVALS && now->quota_bytes == then->quota_bytes &&
+               now->reason == then->reason && now->total.sz_tried == told->total.sz_tried &&
+               now->total.sz_applied == told->total.sz_applied && abs(now->current_bp - then->current_bp) < QUIET_DRIFT_BP;
+}
+
 /* Returns the bytes applied since the sample before. */
 static uint64_t sample_scheme(struct telemetry *t, const struct status *s, struct told_scheme *told,
                               const struct status_scheme *scheme) {
@@ -69,6 +86,10 @@ static uint64_t sample_scheme(struct telemetry *t, const struct status *s, struc
         struct told_scheme now;
         struct journal_entry e;
 
+        if (is_quiet(told, scheme)) {
+                told->quiet++;
+                return 0;
+        }
         told_scheme_count_from(&now, s, scheme);
         journal_begin(&e);
         telemetry_add_scheme(&e, scheme);
@@ -88,6 +109,7 @@ static uint64_t sample_scheme(struct telemetry *t, const struct status *s, struc
                      format_size(status_scheme_rate(scheme), quota, sizeof(quota)), direct ? " (" : "",
                      direct ? tuner_reason_to_string(scheme->reason) : "", direct ? ")" : "",
                      format_size(applied, size, sizeof(size)));
+        now.sampled = true;
         *told = now;
         return applied;
 }
