@@ -47,6 +47,7 @@ int main(int argc, char **argv) {
         struct diag diag = {};
         _cleanup_journal_ struct journal *journal = NULL;
         int (*run)(const struct daemon_options *options, struct diag *reterr) = daemon_run;
+        bool prepare = false, restore = false;
         int level = LOG_INFO, c, r;
 
         r = standard_files_open();
@@ -62,9 +63,11 @@ int main(int argc, char **argv) {
                 case 'f':
                         break;
                 case 'p':
+                        prepare = true;
                         run = prepare_run;
                         break;
                 case 'r':
+                        restore = true;
                         run = restore_run;
                         break;
                 case 'v':
@@ -82,6 +85,11 @@ int main(int argc, char **argv) {
                 }
         if (optind < argc) {
                 (void) fprintf(stderr, "tierd: unexpected argument \"%s\"; try `tierd --help`\n", argv[optind]);
+                return 2;
+        }
+
+        if (prepare && restore) {
+                (void) fputs("tierd: --prepare and --restore exclude each other; choose one\n", stderr);
                 return 2;
         }
 
