@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "tests/support/tiered.h"
 #include "tierd/system.h"
 
@@ -86,6 +87,33 @@ static void test_modules_unreadable(void **state) {
         assert_string_equal(names, "as before");
 }
 
+/* The unit lets tierd write what it may write, and starts where this kernel lacks some of it. */
+static void test_unit_paths(void **state) {
+        static const char *const modules[] = {
+                "damon_stat", "damon_reclaim", "damon_lru_sort", "damon_sample_mtier", "damon_sample_prcl", "damon_sample_wsse",
+        };
+        _cleanup_fixture_ struct fixture f = fixture_new();
+        _cleanup_fclose_ FILE *unit = fopen("systemd/tierd.service", "re");
+        char names[MODULE_NAMES_SIZE], all[MODULE_NAMES_SIZE] = "", path[PATH_SIZE], text[16384];
+        struct diag d = {};
+
+        (void) state;
+        assert_non_null(unit);
+        text[fread(text, 1, sizeof(text) - 1, unit)] = '\0';
+        for (size_t i = 0; i < ELEMENTSOF(modules); i++) {
+                (void) snprintf(path, sizeof(path), "sys/module/%s/parameters/enabled", modules[i]);
+                scratch_put(f.s, path, "Y");
+                (void) snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i > 0 ? ", " : "", modules[i]);
+                (void) snprintf(path, sizeof(path), "\nReadWritePaths=-/sys/module/%s/parameters\n", modules[i]);
+                if (!strstr(text, path))
+                        fail_msg("the unit has no %s", path);
+        }
+        assert_int_equal(system_stop_modules(f.s->root, f.saved, names, &d), 0);
+        assert_string_equal(names, all);
+        assert_non_null(strstr(text, "\nReadWritePaths=/sys/kernel/mm/damon\n"));
+        assert_non_null(strstr(text, "\nReadWritePaths=-/sys/kernel/mm/numa\n"));
+}
+
 static void test_balancing(void **state) {
         static const struct {
                 const char *config;
@@ -136,6 +164,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_modules),
                 cmocka_unit_test(test_modules_unreadable),
+                cmocka_unit_test(test_unit_paths),
                 cmocka_unit_test(test_balancing),
         };
 
