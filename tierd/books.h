@@ -28,6 +28,7 @@ struct kdamond_report {
         uint64_t sample_us, aggregate_us;       /* in force; 0: not known yet */
         uint64_t restarts;              /* how often it was started again after it had ended by itself */
         uint64_t restarted_us;          /* when, the last time; 0: never */
+        unsigned again;                 /* how many of the last restarts, in a row, came soon after the one before */
 };
 
 struct node_report {

@@ -194,7 +194,11 @@ static void turn_failed(struct daemon *d) {
 }
 
 static void on_turn_done(struct daemon *d) {
+        struct diag restarted;
+
         d->turns++;
+        if (manager_take_restarted(&d->manager, &restarted))
+                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_KDAMOND, LOG_WARNING, &restarted);
         if (d->job_result == -EINTR && d->replan_due) {
                 /* The plan that is due comes next, then another turn. */
                 d->turn_due = true;
@@ -205,9 +209,7 @@ static void on_turn_done(struct daemon *d) {
                 turn_failed(d);
                 return;
         }
-        if (d->job_result == MANAGER_RESTARTED)
-                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_KDAMOND, LOG_WARNING, &d->job_diag);
-        else if (d->job_result == MANAGER_NODES || d->job_result == MANAGER_GROUPS) {
+        if (d->job_result == MANAGER_NODES || d->job_result == MANAGER_GROUPS) {
                 d->replan_why = d->job_result == MANAGER_NODES ? "hotplug" : "cgroups";
                 d->replan_due = true;
                 /* A pause is not in force yet; the turn after the new plan brings it. */
@@ -341,7 +343,9 @@ int jobs_on_hotplug_timer(sd_event_source *source, uint64_t usec, void *userdata
         (void) usec;
         if (hotplug_take(&d->hotplug, daemon_now_us())) {
                 d->replan_due = true;
-                d->replan_why = "hotplug";
+                /* What is tried again is made for the reason that it was. */
+                if (!d->plan_failed)
+                        d->replan_why = "hotplug";
         }
         arm_hotplug(d);
         daemon_continue(d);

@@ -194,7 +194,7 @@ static void calm_down(struct manager *m, const struct idset *leaving) {
 
 int manager_replan(struct manager *m, const struct idset *leaving, struct diag *reterr) {
         _cleanup_state_ struct state other = { .leaving = *leaving };
-        bool held = saved_n_slots(m->saved) > 0, changed = false;
+        bool held = saved_n_slots(m->saved) > 0, changed = m->changed;
         int r;
 
         m->hurry = false;
@@ -215,6 +215,8 @@ int manager_replan(struct manager *m, const struct idset *leaving, struct diag *
                 /* Nothing was managed before, so there is a way back. By this plan a turn would take others' slots for lost. */
                 r = manager_undo(m, r, reterr);
                 manager_swap_state(m, &other);
+                changed = m->changed;
         }
+        m->changed = r < 0 && changed;
         return r < 0 ? r : changed ? MANAGER_CHANGED : 0;
 }

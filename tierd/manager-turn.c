@@ -9,10 +9,12 @@
 #define KERNEL_TURN_US UINT64_C(1000000)
 
 /*
- * A kdamond that ended by itself is started again, unless it had been a shorter while ago: what ends it each time would
- * end it the next time too. Long against a turn, short against the time in which an operator looks at the journal.
+ * A kdamond that ended by itself is started again. One that ends again this soon makes the turn a failed one, and after so many
+ * such ends in a row it stays off, so that every turn fails: what ends it each time would end it the next time too. Long against
+ * a turn, short against the time in which an operator looks at the journal.
  */
 #define RESTART_AGAIN_US UINT64_C(60000000)
+#define RESTART_AGAIN_MAX 5
 
 /* Of an age scheme people are shown nothing (tierd/status.h). */
 static enum stats_set stats_wanted(const struct scheme *s, bool kernel_tunes) {
@@ -143,13 +145,14 @@ static int set_decided(struct manager *m, const struct tuner_quota *decided, str
 
 /*
  * Starts kdamond i again if it has ended: a commit that failed inside the kernel ends it (before 6.15), and on some kernels
- * every command to it goes on to succeed. 0 or MANAGER_RESTARTED.
+ * every command to it goes on to succeed. `again` gets its node where that was so soon after the last time.
  */
-static int keep_running(struct manager *m, size_t i, uint64_t now_us, struct diag *reterr) {
+static int keep_running(struct manager *m, size_t i, uint64_t now_us, struct idset *again, struct diag *reterr) {
         const struct kdamond_plan *k = m->books.plan->kdamonds + i;
         struct kdamond_report *report = m->books.kdamonds + i;
         struct diag d = {};
         int slot = slot_of(&m->slots, k->nid), r;
+        unsigned times = 0;
 
         if (report->stale) {
                 r = kdamond_stop(m->root, slot, reterr);
@@ -161,9 +164,11 @@ static int keep_running(struct manager *m, size_t i, uint64_t now_us, struct dia
         if (r != 0)
                 return MIN(r, 0);
         if (report->restarted_us > 0 && now_us - report->restarted_us < RESTART_AGAIN_US)
+                times = report->again + 1;
+        if (times > RESTART_AGAIN_MAX)
                 return diag_set(reterr, -EIO,
-                                "node %d: its kdamond (/" DAMON_ADMIN "/%d) has ended by itself again, soon after it was "
-                                "started anew; the kernel's log may say why", k->nid, slot);
+                                "node %d: its kdamond (/" DAMON_ADMIN "/%d) has ended by itself %u times in a row, each time "
+                                "soon after it was started anew; the kernel's log may say why", k->nid, slot, times);
 
         /* Under direct it stands still until the tuner speaks again, which sees by the counts that they began anew. */
         manager_reset_quotas(m, i);
@@ -173,22 +178,40 @@ static int keep_running(struct manager *m, size_t i, uint64_t now_us, struct dia
                                 d.text);
         report->restarted_us = now_us;
         report->restarts++;
+        report->again = times;
         report->pid = 0;
-        return MANAGER_RESTARTED;
+        idset_add(&m->restarted, (unsigned) k->nid);
+        if (times > 0)
+                idset_add(again, (unsigned) k->nid);
+        return 0;
 }
 
-/* The turn's outcome, with a sentence when kdamonds of these nodes were started again. */
-static int turn_outcome(const struct idset *restarted, struct diag *reterr) {
+/* "node 1" or "nodes 0-1" */
+static const char *name_nodes(const struct idset *nodes, char *buf, size_t size) {
         char list[256];
 
-        if (idset_is_empty(restarted))
-                return 0;
-        if (idset_format(restarted, list, sizeof(list)) < 0)
-                (void) snprintf(list, sizeof(list), "%zu of them", idset_count(restarted));
-        (void) diag_set(reterr, 0,
-                        "node%s %s: the kdamond had ended by itself; it was started again, and learns the node's memory anew",
-                        idset_count(restarted) == 1 ? "" : "s", list);
-        return MANAGER_RESTARTED;
+        if (idset_format(nodes, list, sizeof(list)) < 0)
+                (void) snprintf(list, sizeof(list), "%zu of them", idset_count(nodes));
+        (void) snprintf(buf, size, "node%s %s", idset_count(nodes) == 1 ? "" : "s", list);
+        return buf;
+}
+
+bool manager_take_restarted(struct manager *m, struct diag *ret) {
+        char nodes[300];
+
+        if (idset_is_empty(&m->restarted))
+                return false;
+        (void) diag_set(ret, 0, "%s: the kdamond had ended by itself; it was started again, and learns the node's memory anew",
+                        name_nodes(&m->restarted, nodes, sizeof(nodes)));
+        m->restarted = (struct idset) {};
+        return true;
+}
+
+static int ended_again(const struct idset *nodes, struct diag *reterr) {
+        char names[300];
+
+        return diag_set(reterr, -EIO, "%s: the kdamond has ended by itself again, soon after it was started anew; the kernel's log "
+                                      "may say why", name_nodes(nodes, names, sizeof(names)));
 }
 
 /*
@@ -259,7 +282,7 @@ static int turn_make(const struct books *b, struct turn *t) {
 
 int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr) {
         _cleanup_(turn_done) struct turn t = {};
-        struct idset restarted = {};
+        struct idset again = {};
         struct diag groups_changed = {};
         size_t n = 0;
         int r, groups;
@@ -283,11 +306,9 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
         for (size_t i = 0; i < m->books.plan->n_kdamonds; i++) {
                 if (m->hurry)
                         return diag_set(reterr, -EINTR, "cut short: a node is leaving");
-                r = keep_running(m, i, now_us, reterr);
+                r = keep_running(m, i, now_us, &again, reterr);
                 if (r < 0)
                         return r;
-                if (r == MANAGER_RESTARTED)
-                        idset_add(&restarted, (unsigned) m->books.plan->kdamonds[i].nid);
                 r = observe_kdamond(m, i, m->books.schemes + n, t.kdamonds + i, t.tried + n, t.applied + n, reterr);
                 if (r < 0)
                         return r;
@@ -311,5 +332,5 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
                         *reterr = groups_changed;
                 return MANAGER_GROUPS;
         }
-        return turn_outcome(&restarted, reterr);
+        return idset_is_empty(&again) ? 0 : ended_again(&again, reterr);
 }

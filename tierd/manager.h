@@ -27,6 +27,8 @@ struct manager {
         struct capability capability;
         struct slot_map slots;
         atomic_bool hurry;              /* set by the loop at any time: a node is leaving, so a turn is to be cut short */
+        struct idset restarted;         /* nodes whose kdamonds were started again, which nobody took note of yet */
+        bool changed;                   /* by a replan that failed in the end, which the next one is to tell */
         bool paused;                    /* set by the caller between jobs; the next turn brings the kernel to it */
         char stopped_modules[MODULE_NAMES_SIZE];        /* by the last start or reload: names, or "" */
         struct diag advice;             /* what could not be set, and is gone on without; .error 0: nothing */
@@ -43,16 +45,18 @@ int manager_start(struct manager *m, int root, struct saved *saved, struct confi
  * One turn: starts a kdamond again that has ended by itself, reads the counts and the nodes, and under the direct tuner
  * sets new quotas. *ret_next_us: when the next turn is due, set with every outcome but an error. Returns 0, or with a sentence
  * in reterr:
- *   MANAGER_RESTARTED  kdamonds were started again;
  *   MANAGER_NODES, MANAGER_GROUPS  the plan does not fit the machine any more, because a node has lost its memory, or because
  *                      control groups below an excluded one came or went: call manager_replan().
  * After an error the same call tries again what it did not get done; -EINTR: it was cut short by m->hurry. -ESTALE: DAMON is
- * another program's by now; nothing of it was touched.
+ * another program's by now; nothing of it was touched. An error that says that a kdamond ended again soon after it had been
+ * started again comes after all else was done.
  */
-#define MANAGER_RESTARTED 1
-#define MANAGER_NODES 2
-#define MANAGER_GROUPS 3
+#define MANAGER_NODES 1
+#define MANAGER_GROUPS 2
 int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr);
+
+/* Once, after a turn of whatever outcome: true with a sentence in ret when kdamonds were started again. */
+bool manager_take_restarted(struct manager *m, struct diag *ret);
 
 /*
  * Makes the plan again under a new configuration, and brings the kernel to it: kdamonds of the same shape by an online
@@ -68,7 +72,7 @@ int manager_reload(struct manager *m, struct config *config, struct diag *reterr
  * plan stays are not touched. First of all the kdamonds that move to or from a node which was not leaving before are made to
  * rest, as fast as the kernel allows. Returns MANAGER_CHANGED when the plan is another one, else 0; -ESTALE as a turn does.
  * There is no way back to a plan of a machine that is gone: after an error the kdamonds that could not be brought to the new
- * plan are off, and the same call tries again. No turn before that has gone well: where the new plan could not even be made,
+ * plan are off, and the same call tries again; what it then returns is about the plan before the first of these tries. No turn before that has gone well: where the new plan could not even be made,
  * the one before it is still there, with the nodes that leave. Where nothing was held before nothing is held after an error.
  */
 #define MANAGER_CHANGED 1

@@ -273,6 +273,19 @@ static void dies(struct fixture *f, int slot) {
         scratch_make(f->s, path, "off", 0600);
 }
 
+/* A turn of this outcome that starts these kdamonds again: "node 1", "nodes 0-1"; "" for none. */
+static void restarts(struct fixture *f, uint64_t now_s, int expected, const char *nodes) {
+        struct diag told = {};
+
+        turn(f, now_s, expected);
+        if (manager_take_restarted(&f->m, &told) != (*nodes != '\0'))
+                fail_msg("%llu s: \"%s\"", (unsigned long long) now_s, told.text);
+        if (strncmp(told.text, nodes, strlen(nodes)) != 0 || (*nodes && !strstr(told.text, ": the kdamond had ended by itself;")))
+                fail_msg("%llu s: \"%s\", not %s", (unsigned long long) now_s, told.text, nodes);
+        /* Once. */
+        assert_false(manager_take_restarted(&f->m, &told));
+}
+
 static void test_silent_death(void **state) {
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
@@ -281,22 +294,25 @@ static void test_silent_death(void **state) {
                 uint64_t next;
 
                 started(&f, "");
-                turn(&f, 100, 0);
+                restarts(&f, 100, 0, "");
                 dies(&f, 1);
-                assert_int_equal(manager_turn(&f.m, UINT64_C(101000000), &next, &d), MANAGER_RESTARTED);
-                assert_non_null(strstr(d.text, "node 1: the kdamond had ended"));
+                restarts(&f, 101, 0, "node 1");
                 assert_int_equal(running(&f), 3);
                 assert_books(&f, "a kdamond that was started again");
-                turn(&f, 102, 0);
+                restarts(&f, 102, 0, "");
 
-                /* Another one has its own chance; the same one, so soon, has none. */
+                /* Another one has its own chance; with the same one, so soon, the turn is a failed one, after all is done. */
                 dies(&f, 2);
-                turn(&f, 103, MANAGER_RESTARTED);
+                restarts(&f, 103, 0, "node 2");
+                dies(&f, 0);
                 dies(&f, 1);
                 assert_int_equal(manager_turn(&f.m, UINT64_C(104000000), &next, &d), -EIO);
-                assert_non_null(strstr(d.text, "node 1"));
-                assert_non_null(strstr(d.text, "again"));
-                turn(&f, 170, MANAGER_RESTARTED);
+                assert_non_null(strstr(d.text, "node 1: the kdamond has ended by itself again"));
+                assert_int_equal(running(&f), 3);
+                assert_books(&f, "a kdamond that ended again");
+                restarts(&f, 105, 0, "nodes 0-1");
+                dies(&f, 1);
+                restarts(&f, 170, 0, "node 1");
 
                 /* It does not start: the turn fails, and the next one tries. */
                 dies(&f, 0);
@@ -307,13 +323,84 @@ static void test_silent_death(void **state) {
                 assert_int_equal(manager_turn(&f.m, UINT64_C(171000000), &next, &d), -EIO);
                 assert_non_null(strstr(d.text, "node 0"));
                 assert_non_null(strstr(d.text, "cannot write"));
-                turn(&f, 172, MANAGER_RESTARTED);
+                restarts(&f, 172, 0, "node 0");
                 dies(&f, 0);
                 dies(&f, 1);
-                assert_int_equal(manager_turn(&f.m, UINT64_C(240000000), &next, &d), MANAGER_RESTARTED);
-                assert_non_null(strstr(d.text, "nodes 0-1: the kdamond had ended"));
+                restarts(&f, 240, 0, "nodes 0-1");
                 stopped(&f, "stop");
         }
+}
+
+static struct manager *hurried;
+
+/* A node begins to leave while a kdamond is started again. */
+static void hurry_on_start(const struct scratch *s) {
+        if (s->writes == 10)
+                hurried->hurry = true;
+}
+
+/* One that ends again and again is given up: not within seconds, but not never. */
+static void test_death_again_and_again(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_6_12);
+        struct diag d = {};
+        uint64_t next, now = 100;
+
+        (void) state;
+        started(&f, "");
+        /* Others that end at the same time are started in the same turn, so that these are no five failed turns in a row. */
+        for (int slot = 0; slot < 3; slot++)
+                dies(&f, slot);
+        restarts(&f, now, 0, "nodes 0-2");
+        for (int slot = 0; slot < 3; slot++)
+                dies(&f, slot);
+        restarts(&f, now += 10, -EIO, "nodes 0-2");
+        restarts(&f, ++now, 0, "");
+
+        for (unsigned times = 2; times <= 5; times++) {
+                dies(&f, 1);
+                restarts(&f, now += 58, -EIO, "node 1");
+                restarts(&f, ++now, 0, "");
+        }
+        dies(&f, 1);
+        for (int i = 0; i < 5; i++) {
+                assert_int_equal(manager_turn(&f.m, ++now * 1000000, &next, &d), -EIO);
+                assert_non_null(strstr(d.text, "node 1: its kdamond (/sys/kernel/mm/damon/admin/kdamonds/1) has ended by itself 6 "
+                                               "times in a row"));
+                assert_int_equal(running(&f), 2);
+        }
+        restarts(&f, now += 60, 0, "node 1");
+        /* It has lived for a minute: all is forgotten. */
+        dies(&f, 1);
+        restarts(&f, now += 60, 0, "node 1");
+        dies(&f, 1);
+        restarts(&f, ++now, -EIO, "node 1");
+        stopped(&f, "stop");
+}
+
+/* Started again in a turn that comes to another end: told all the same. */
+static void test_death_and_more(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+
+        (void) state;
+        scratch_put(f.s, "sys/fs/cgroup/" GROUP_FILE, "0");
+        scratch_put(f.s, "sys/fs/cgroup/db.slice/" GROUP_FILE, "0");
+        free(f.before);
+        f.before = scratch_snapshot(f.s);
+        started(&f, "exclude: [{cgroup: /db.slice}]\n");
+        restarts(&f, 100, 0, "");
+        dies(&f, 1);
+        scratch_put(f.s, "sys/fs/cgroup/db.slice/child/" GROUP_FILE, "0");
+        restarts(&f, 101, MANAGER_GROUPS, "node 1");
+        scratch_remove(f.s, "sys/fs/cgroup/db.slice/child");
+
+        dies(&f, 0);
+        scratch_reset_faults(f.s);
+        f.s->before_write = hurry_on_start;
+        hurried = &f.m;
+        restarts(&f, 300, -EINTR, "node 0");
+        f.s->before_write = NULL;
+        f.m.hurry = false;
+        stopped(&f, "stop");
 }
 
 /* Turns until a quota is set; ends at the turn before the clock reads `now`. */
@@ -642,6 +729,43 @@ static void test_calm_that_fails(void **state) {
         manager_stop(&f.m, NULL);
 }
 
+/* A new plan that came into force by a try that failed in the end is told by the one that goes well. */
+static void test_replan_told_late(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                struct idset leaving = {}, all = {};
+                struct diag d = {};
+
+                idset_add(&leaving, 2);
+                idset_add(&all, 1);
+                idset_add(&all, 2);
+                started(&f, "");
+                /* Someone has written the setting meanwhile, and it fails; what is DAMON's goes well. */
+                scratch_put(f.s, "proc/sys/kernel/numa_balancing", "1");
+                f.m.leaving = leaving;
+                scratch_reset_faults(f.s);
+                f.s->fault_at = 0;
+                f.s->fault_error = -EIO;
+                f.s->fault_times = 1;
+                assert_int_equal(manager_replan(&f.m, &leaving, &d), -EIO);
+                assert_int_equal(running(&f), 2);
+                assert_int_equal(manager_replan(&f.m, &leaving, &d), MANAGER_CHANGED);
+                assert_int_equal(manager_replan(&f.m, &leaving, &d), 0);
+
+                /* Nothing is managed any more, and something of it cannot be put back at first. */
+                f.m.leaving = all;
+                scratch_reset_faults(f.s);
+                f.s->fault_at = 0;
+                f.s->fault_error = -EIO;
+                f.s->fault_times = 1;
+                assert_int_equal(manager_replan(&f.m, &all, &d), -EIO);
+                assert_int_equal(manager_replan(&f.m, &all, &d), MANAGER_CHANGED);
+                assert_int_equal(manager_replan(&f.m, &all, &d), 0);
+                stopped(&f, "stop");
+        }
+}
+
 /* A setting beside DAMON that cannot be written does not leave schemes to a node that goes. */
 static void test_replan_without_setting(void **state) {
         (void) state;
@@ -716,6 +840,8 @@ int main(void) {
                 cmocka_unit_test(test_undo_that_fails),
                 cmocka_unit_test(test_killed_anywhere),
                 cmocka_unit_test(test_silent_death),
+                cmocka_unit_test(test_death_again_and_again),
+                cmocka_unit_test(test_death_and_more),
                 cmocka_unit_test(test_quotas_that_fail),
                 cmocka_unit_test(test_reload),
                 cmocka_unit_test(test_reload_that_fails),
@@ -725,6 +851,7 @@ int main(void) {
                 cmocka_unit_test(test_replan_of_anothers),
                 cmocka_unit_test(test_replan_without_hold),
                 cmocka_unit_test(test_calm_that_fails),
+                cmocka_unit_test(test_replan_told_late),
                 cmocka_unit_test(test_replan_without_setting),
                 cmocka_unit_test(test_group_made_anew),
         };
