@@ -14,7 +14,8 @@
 
 /* Shared by daemon.c, jobs.c and orders.c only. */
 
-enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING, PHASE_STOPPED };
+/* Put back: all of the system is as it was, and the metrics file alone is still to be removed. */
+enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING, PHASE_PUT_BACK, PHASE_STOPPED };
 
 /* What an operator asked for, by a signal or over D-Bus; done one after the other, in the order of asking. */
 enum order_kind { ORDER_RELOAD, ORDER_PAUSE, ORDER_RESUME };
@@ -69,7 +70,8 @@ struct daemon {
         uint64_t job_next_us;
         struct diag job_diag;
 
-        char *metrics_file;             /* the one that was written last; NULL: none */
+        struct metrics_writer *metrics;
+        unsigned metrics_missed;        /* reports in a row for which nothing was written, since the write before had not ended */
         const char *config_path_in_force;       /* NULL: the defaults */
         const char *config_path_before;         /* while a reload is the job at hand */
         uint64_t down_bytes, up_bytes;  /* moved in the time of the last report */
@@ -85,6 +87,7 @@ void daemon_continue(struct daemon *d);
 /* The first job; each leads to the next. */
 void jobs_start(struct daemon *d);
 int jobs_on_done(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+int jobs_on_metrics(sd_event_source *source, int fd, uint32_t revents, void *userdata);
 int jobs_on_turn_timer(sd_event_source *source, uint64_t usec, void *userdata);
 int jobs_on_report_timer(sd_event_source *source, uint64_t usec, void *userdata);
 int jobs_on_hotplug_timer(sd_event_source *source, uint64_t usec, void *userdata);

@@ -67,6 +67,12 @@ static int daemon_add_sources(struct daemon *d) {
         r = sd_event_add_io(d->event, NULL, worker_fd(d->worker), EPOLLIN, jobs_on_done, d);
         if (r < 0)
                 return r;
+        r = metrics_writer_new(d->options->write_metrics ? d->options->write_metrics : metrics_write_file, &d->metrics);
+        if (r < 0)
+                return r;
+        r = sd_event_add_io(d->event, NULL, metrics_writer_fd(d->metrics), EPOLLIN, jobs_on_metrics, d);
+        if (r < 0)
+                return r;
         r = add_timer(d, 10000, jobs_on_turn_timer, &d->turn_timer);
         if (r < 0)
                 return r;
@@ -88,6 +94,7 @@ static int daemon_add_sources(struct daemon *d) {
 static void daemon_done(struct daemon *d) {
         d->bus = bus_free(d->bus);
         d->worker = worker_free(d->worker);
+        d->metrics = metrics_writer_free(d->metrics);
         d->uevents = uevents_free(d->uevents);
         d->watchdog = watchdog_free(d->watchdog);
         sd_event_source_unref(d->turn_timer);
@@ -98,7 +105,6 @@ static void daemon_done(struct daemon *d) {
         d->saved = saved_free(d->saved);
         config_free(d->job_config);
         d->status = status_free(d->status);
-        free(d->metrics_file);
         d->telemetry = telemetry_free(d->telemetry);
         cleanup_closep(&d->run);
         cleanup_closep(&d->lock);

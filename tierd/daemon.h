@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "tierd/journal.h"
+#include "tierd/metrics-writer.h"
 
 #include <stdbool.h>
 
@@ -14,6 +15,7 @@ struct daemon_options {
         struct journal *journal;        /* where everything is told; NULL: nowhere (--prepare, --restore) */
         const struct log *log;          /* the same, for plain messages */
         bool lock_memory;               /* lock its own memory, and take it from the top tier */
+        metrics_write write_metrics;    /* NULL: metrics_write_file() */
 };
 
 /*

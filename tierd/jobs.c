@@ -16,6 +16,10 @@
 #define PAUSE_US UINT64_C(50000)
 /* When a failed turn, or a plan that could not be made, is tried again. */
 #define RETRY_US UINT64_C(1000000)
+/* So many reports without a write of the metrics file, since the one before has not ended, are no mere delay. */
+#define METRICS_MISSED_MAX 3
+/* How long the end of tierd waits for the metrics file to be removed; nothing else waits for it by then. */
+#define METRICS_REMOVE_US UINT64_C(2000000)
 
 static void arm(sd_event_source *timer, uint64_t delay_us) {
         (void) sd_event_source_set_time_relative(timer, delay_us);
@@ -243,22 +247,68 @@ int jobs_on_report_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* The file that a collector reads; one that the configuration does not name any more would go on to be read. */
+static void tell_metrics(struct daemon *d, const struct diag *why) {
+        telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_METRICS_FILE, LOG_WARNING, why);
+}
+
+/* The file that a collector reads; NULL: none any more. Where the write before hangs, this one is left out. */
 static void write_metrics(struct daemon *d, const char *path) {
         struct diag diag = {};
-        int r = 0;
+        char *text = NULL;
+        int r;
 
-        if (d->metrics_file && (!path || strcmp(path, d->metrics_file) != 0)) {
-                r = metrics_remove_file(d->metrics_file, &diag);
-                free(TAKE_PTR(d->metrics_file));
+        r = path ? metrics_format(d->status, METRICS_TEXT, &text) : 0;
+        if (r == 0)
+                r = path ? metrics_writer_submit(d->metrics, text, path) : metrics_writer_remove(d->metrics);
+        if (r != -EBUSY) {
+                d->metrics_missed = 0;
+                if (r < 0) {
+                        (void) diag_set(&diag, r, "%s: cannot write the metrics: %s", path, strerror(-r));
+                        tell_metrics(d, &diag);
+                }
+                return;
         }
-        if (r == 0 && path) {
-                if (!d->metrics_file)
-                        d->metrics_file = strdup(path);
-                r = d->metrics_file ? metrics_write_file(d->status, path, &diag) : diag_set(&diag, -ENOMEM, "out of memory");
-        }
-        if (r < 0)
-                telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_METRICS_FILE, LOG_WARNING, &diag);
+        /* Once, until it has ended. */
+        if (++d->metrics_missed != METRICS_MISSED_MAX)
+                return;
+        (void) diag_set(&diag, -ETIMEDOUT, "the metrics file is not written any more: the write begun %u reports ago has not ended; "
+                                           "its file system may hang, and nothing else waits for it", METRICS_MISSED_MAX);
+        tell_metrics(d, &diag);
+}
+
+/* The last thing of all. */
+static void remove_metrics(struct daemon *d) {
+        if (metrics_writer_remove(d->metrics) == 0)
+                daemon_exit(d, 0);
+}
+
+static int on_metrics_stuck(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct daemon *d = userdata;
+
+        (void) source;
+        (void) usec;
+        if (d->phase != PHASE_PUT_BACK)
+                return 0;
+        /* Not as a trouble, of which there may have been one too many already: nobody would tell it later. */
+        log_write(d->log, LOG_WARNING, "the metrics file is not removed: its file system does not answer; everything else is done");
+        daemon_exit(d, 0);
+        return 0;
+}
+
+int jobs_on_metrics(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        struct daemon *d = userdata;
+        struct diag diag;
+
+        (void) source;
+        (void) fd;
+        (void) revents;
+        if (!metrics_writer_take(d->metrics, &diag))
+                return 0;
+        if (diag.error < 0)
+                tell_metrics(d, &diag);
+        if (d->phase == PHASE_PUT_BACK)
+                remove_metrics(d);
+        return 0;
 }
 
 /* The snapshot of the last turn, for whoever looks: it is at most a turn old. */
@@ -378,7 +428,6 @@ static void job_stop(void *userdata) {
 }
 
 static void on_stopped(struct daemon *d) {
-        write_metrics(d, NULL);
         if (d->job_result < 0) {
                 log_write(d->log, LOG_ERR, "%s; `tierd --restore` tries again", d->job_diag.text);
                 if (d->result == 0 && d->reterr)
@@ -388,7 +437,13 @@ static void on_stopped(struct daemon *d) {
                         restore_log_foreign(d->log);
                 telemetry_restored(d->telemetry, false);
         }
-        daemon_exit(d, MIN(d->job_result, 0));
+        if (d->result == 0)
+                d->result = MIN(d->job_result, 0);
+        d->phase = PHASE_PUT_BACK;
+        if (sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, METRICS_REMOVE_US, 0, on_metrics_stuck, d) < 0)
+                daemon_exit(d, 0);
+        else
+                remove_metrics(d);
 }
 
 /* Whatever is wanted next, in order of urgency, as soon as the worker is free. */

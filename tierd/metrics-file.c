@@ -50,16 +50,12 @@ static int write_beside(int dir, const char *temporary, const char *name, const 
         return r;
 }
 
-int metrics_write_file(const struct status *s, const char *path, struct diag *reterr) {
+int metrics_write_file(const char *text, const char *path, struct diag *reterr) {
         _cleanup_close_ int dir = -EBADF;
-        _cleanup_free_ char *text = NULL;
         char parent[PATH_SIZE], temporary[PATH_SIZE];
         const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
         int r;
 
-        r = metrics_format(s, METRICS_TEXT, &text);
-        if (r < 0)
-                return diag_set(reterr, r, "out of memory");
         if (!slash || !*name)
                 return diag_set(reterr, -EINVAL, "%s: cannot write metrics there: this is no file's absolute name", path);
         r = path_format(parent, sizeof(parent), "%.*s", MAX((int) (slash - path), 1), path);

@@ -17,11 +17,11 @@ enum metrics_format { METRICS_OPENMETRICS, METRICS_TEXT };
 int metrics_format(const struct status *s, enum metrics_format format, char **ret);
 
 /*
- * Writes the text format to `path` (absolute), by a temporary file of the same directory, ".NAME.new", that takes its place;
+ * Writes the text (METRICS_TEXT) to `path` (absolute), by a temporary file of the same directory, ".NAME.new", that takes its place;
  * mode 0644. A reader sees the old text or the new one; what is there may be a symbolic link, which is replaced, not followed.
  * Negative errno with the path in reterr; nothing is left behind then. May block for as long as the file system does.
  */
-int metrics_write_file(const struct status *s, const char *path, struct diag *reterr);
+int metrics_write_file(const char *text, const char *path, struct diag *reterr);
 
 /*
  * Removes that file, at an orderly end and when another one is configured: numbers that nobody renews say that tierd hangs.

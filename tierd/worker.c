@@ -89,6 +89,14 @@ struct worker *worker_free(struct worker *w) {
         return NULL;
 }
 
+void worker_abandon(struct worker *w) {
+        (void) pthread_mutex_lock(&w->mutex);
+        w->ending = true;
+        (void) pthread_cond_signal(&w->changed);
+        (void) pthread_mutex_unlock(&w->mutex);
+        (void) pthread_detach(w->thread);
+}
+
 int worker_fd(const struct worker *w) {
         return w->fd;
 }

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 
 /*
- * One thread for what may block: every write to DAMON. One job at a time; whatever the job works on belongs to the thread
+ * One thread for what may block: every write to DAMON; another one for the metrics file. One job at a time; whatever the job works on belongs to the thread
  * from worker_submit() until its completion is seen on the fd, and to the event loop otherwise.
  */
 struct worker;
@@ -17,6 +17,12 @@ int worker_new(struct worker **ret);
 struct worker *worker_free(struct worker *w);
 DEFINE_CLEANUP(struct worker, worker_free)
 #define _cleanup_worker_ _cleanup_(worker_freep)
+
+/*
+ * For a thread whose job may never come back: does not wait for it. The thread ends after it, if ever; it, the worker, and what
+ * the job works on are left to the process's end, and may not be touched any more.
+ */
+void worker_abandon(struct worker *w);
 
 /* An eventfd, readable when a job has been completed. */
 int worker_fd(const struct worker *w);

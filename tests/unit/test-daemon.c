@@ -7,8 +7,10 @@
 
 #include "base/file.h"
 #include "damon/ops.h"
+#include "tests/support/bus.h"
 #include "tests/support/tiered.h"
 #include "tierd/daemon.h"
+#include "tierd/metrics.h"
 #include "tierd/restore.h"
 
 #include <fcntl.h>
@@ -34,6 +36,7 @@ struct fixture {
         char *before;
         char run_path[128], config_path[128], log_path[128];
         int run, notify;
+        bool metrics_hang;              /* metrics are written as write_hanging() does */
         pid_t pid;
 };
 
@@ -65,6 +68,14 @@ static void fixture_done(struct fixture *f) {
 }
 #define _cleanup_fixture_ _cleanup_(fixture_done)
 
+/* For tests that do not read what it tells systemd: reports soon fill a socket that nobody reads. */
+static struct fixture fixture_new_untold(enum scratch_kernel kernel) {
+        struct fixture f = fixture_new(kernel);
+
+        assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
+        return f;
+}
+
 /* What goes to the journal, as lines of level and message. */
 static int send_to_file(void *userdata, const struct iovec *fields, int n) {
         const char *message = "", *level = "";
@@ -80,6 +91,17 @@ static int send_to_file(void *userdata, const struct iovec *fields, int n) {
         return 0;
 }
 
+/* A file system that hangs: each write of metrics says that it has begun, and goes on when the test lets it. */
+static int begun[2], gate[2];
+
+static int write_hanging(const char *text, const char *path, struct diag *reterr) {
+        char c = 'x';
+
+        if (write(begun[1], &c, 1) != 1 || read(gate[0], &c, 1) != 1)
+                return diag_set(reterr, -EPIPE, "the test has gone");
+        return metrics_write_file(text, path, reterr);
+}
+
 /* The daemon's life; its exit status is that of main.c. */
 static int live(struct fixture *f) {
         _cleanup_fclose_ FILE *file = fopen(f->log_path, "ae");
@@ -93,6 +115,8 @@ static int live(struct fixture *f) {
 
         if (!file || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || journal_new_to(LOG_INFO, &sink, &journal) < 0)
                 return 3;
+        if (f->metrics_hang)
+                options.write_metrics = write_hanging;
         journal_set_target(journal, JOURNAL_JOURNAL);
         options.journal = journal;
         options.log = journal_log(journal);
@@ -159,6 +183,23 @@ static void ended(struct fixture *f, int expected) {
         assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != expected)
                 fail_msg("wait status 0x%x: %s", (unsigned) status, logged(f));
+}
+
+/* Waits until the file is there, or not. */
+static void wait_for_file(struct fixture *f, const char *path, bool there) {
+        for (int i = 0; i < PATIENCE_MS / 10; i++) {
+                if ((faccessat(f->s->root, path, F_OK, 0) == 0) == there)
+                        return;
+                (void) usleep(10000);
+        }
+        fail_msg("%s was never %s", path, there ? "there" : "gone");
+}
+
+static void configure_metrics(struct fixture *f, const char *name) {
+        char text[256];
+
+        (void) snprintf(text, sizeof(text), "telemetry: {interval: 100ms, metrics_file: %s/run/%s}", f->s->path, name);
+        scratch_put(f->s, "run/tierd.yaml", text);
 }
 
 /* Everything as found, and no record left. */
@@ -460,6 +501,99 @@ static void test_watchdog(void **state) {
         as_found(&f);
 }
 
+
+static void test_metrics_file(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new_untold(SCRATCH_7_2);
+
+        (void) state;
+        configure_metrics(&f, "a.prom");
+        begin(&f);
+        wait_for_file(&f, "run/a.prom", true);
+        /* Another name, none, and a name again. */
+        configure_metrics(&f, "b.prom");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        wait_for_file(&f, "run/b.prom", true);
+        assert_int_equal(faccessat(f.s->root, "run/a.prom", F_OK, 0), -1);
+        scratch_put(f.s, "run/tierd.yaml", "telemetry: {interval: 100ms}");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        wait_for_file(&f, "run/b.prom", false);
+        configure_metrics(&f, "nowhere/c.prom");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        wait_for_log(&f, "/run/nowhere/c.prom: cannot write the metrics: No such file or directory");
+        configure_metrics(&f, "b.prom");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        wait_for_file(&f, "run/b.prom", true);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        assert_int_equal(faccessat(f.s->root, "run/b.prom", F_OK, 0), -1);
+        as_found(&f);
+}
+
+static void one_began(void) {
+        struct pollfd p = { .fd = begun[0], .events = POLLIN };
+        char c;
+
+        assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+        assert_int_equal(read(begun[0], &c, 1), 1);
+}
+
+/* A hung file system stops neither turns nor bus nor reloads, and everything is put back before the daemon ends without it. */
+static void test_metrics_hang(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new_untold(SCRATCH_7_2);
+        _cleanup_test_bus_ struct test_bus bus;
+        _cleanup_free_ struct call_result *result = calloc(1, sizeof(*result));
+        sd_bus *client;
+
+        (void) state;
+        assert_non_null(result);
+        assert_int_equal(pipe2(begun, O_CLOEXEC), 0);
+        assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+        test_bus_new(&bus);
+        test_bus_start(&bus);
+        f.metrics_hang = true;
+        configure_metrics(&f, "tierd.prom");
+        begin(&f);
+        one_began();
+        wait_for_log(&f, "4 the metrics file is not written any more: the write begun 3 reports ago has not ended");
+        scratch_make(f.s, DAMON_ADMIN "/1/state", "off", 0600);
+        wait_for_log(&f, "4 node 1: the kdamond had ended by itself; it was started again");
+        client = bus_client();
+        bus_await_name(client);
+        bus_call_manager(client, "Metrics", false, result);
+        assert_int_equal(result->error, 0);
+        assert_non_null(strstr(result->text, "tierd_"));
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        wait_for_log(&f, "5 configuration reloaded");
+        assert_int_equal(faccessat(f.s->root, "run/tierd.prom", F_OK, 0), -1);
+
+        /* It comes back, and the next write hangs again. */
+        assert_int_equal(write(gate[1], "x", 1), 1);
+        wait_for_file(&f, "run/tierd.prom", true);
+        one_began();
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        wait_for_log(&f, "5 stopped; everything is as it was before\n");
+        as_found(&f);
+        ended(&f, 0);
+        wait_for_log(&f, "4 the metrics file is not removed: its file system does not answer");
+        assert_int_equal(unlinkat(f.s->root, "run/tierd.prom", 0), 0);
+        sd_bus_flush_close_unref(client);
+
+        /* One that comes back in time is followed by the removal. */
+        assert_int_equal(unlink(f.log_path), 0);
+        begin(&f);
+        one_began();
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        wait_for_log(&f, "5 stopped; everything is as it was before\n");
+        assert_int_equal(write(gate[1], "x", 1), 1);
+        ended(&f, 0);
+        assert_int_equal(faccessat(f.s->root, "run/tierd.prom", F_OK, 0), -1);
+        as_found(&f);
+        for (int i = 0; i < 2; i++) {
+                (void) close(begun[i]);
+                (void) close(gate[i]);
+        }
+}
+
 /* The privileged step changes what the daemon would want changed, and nothing where it would have nothing to manage. */
 static void test_prepare(void **state) {
         static const char *const idle[] = {
@@ -512,6 +646,9 @@ int main(void) {
                 cmocka_unit_test(test_gives_up),
                 cmocka_unit_test(test_plan_fails),
                 cmocka_unit_test(test_watchdog),
+
+                cmocka_unit_test(test_metrics_file),
+                cmocka_unit_test(test_metrics_hang),
                 cmocka_unit_test(test_prepare),
         };
 
