@@ -59,7 +59,7 @@ struct daemon {
         struct order orders[ORDERS_MAX];
         size_t n_orders;
         struct order at_work;           /* the reload that is the job at hand */
-        struct order pauses[ORDERS_MAX];        /* asked for, and waiting for the turn that brings them about */
+        struct order pauses[ORDERS_MAX];        /* asked for, and waiting for the turn that brings them about, however many fail */
         size_t n_pauses;
 
         /* The job at hand and its result. */
@@ -109,7 +109,7 @@ uint64_t daemon_realtime_us(void);      /* CLOCK_REALTIME, for people */
 void orders_add(struct daemon *d, enum order_kind kind, struct bus_request *request);
 /* Begins what is asked for, with a worker that is free; what needs the worker makes it busy. */
 void orders_begin(struct daemon *d);
-/* A turn has brought the pauses and resumes about, or has failed. */
+/* A turn has brought the pauses and resumes about, or none ever will. */
 void orders_finish_pauses(struct daemon *d, int error, const char *text);
 /* Whoever waits for anything is told no. */
 void orders_refuse(struct daemon *d, int error, const char *text);

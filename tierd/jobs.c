@@ -194,6 +194,8 @@ static void turn_failed(struct daemon *d) {
         else
                 (void) snprintf(text, sizeof(text), "giving up after %u failed turns in a row; the last: %s", d->failed_turns,
                                 d->job_diag.text);
+        /* A pause that waits for a turn that goes well has waited in vain: nothing moves by tierd's orders any more, but it ends. */
+        orders_finish_pauses(d, d->job_result, text);
         daemon_give_up(d, d->job_result, text);
 }
 
@@ -209,7 +211,6 @@ static void on_turn_done(struct daemon *d) {
                 return;
         }
         if (d->job_result < 0) {
-                orders_finish_pauses(d, d->job_result, d->job_diag.text);
                 turn_failed(d);
                 return;
         }

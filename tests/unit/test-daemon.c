@@ -594,6 +594,115 @@ static void test_metrics_hang(void **state) {
         }
 }
 
+/* What a Pause is answered with. */
+struct answer {
+        bool came;
+        char name[128], message[2048];
+};
+
+static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct answer *a = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+
+        (void) error;
+        a->came = true;
+        (void) snprintf(a->name, sizeof(a->name), "%s", e && e->name ? e->name : "");
+        (void) snprintf(a->message, sizeof(a->message), "%s", e && e->message ? e->message : "");
+        return 0;
+}
+
+static void ask(sd_bus *client, const char *method, struct answer *a) {
+        *a = (struct answer) {};
+        assert_true(sd_bus_call_method_async(client, NULL, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", method, on_answer, a,
+                                             NULL) >= 0);
+        assert_true(sd_bus_flush(client) >= 0);
+}
+
+static void process(sd_bus *client) {
+        int r;
+
+        while ((r = sd_bus_process(client, NULL)) > 0)
+                ;
+        assert_true(r >= 0);
+}
+
+static void await(sd_bus *client, const struct answer *a) {
+        process(client);
+        while (!a->came) {
+                if (sd_bus_wait(client, (uint64_t) PATIENCE_MS * 1000) <= 0)
+                        fail_msg("no answer came");
+                process(client);
+        }
+}
+
+static uint64_t failed_turns(sd_bus *client) {
+        uint64_t n = 0;
+
+        assert_true(sd_bus_get_property_trivial(client, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", "FailedTurns", NULL, 't',
+                                                &n) >= 0);
+        return n;
+}
+
+static unsigned at_rest(struct fixture *f) {
+        unsigned n = 0;
+
+        for (int node = 0; node < 3; node++)
+                n += strcmp(scratch_getf(f->s, DAMON_ADMIN "/%d/contexts/0/schemes/0/quotas/bytes", node), "1") == 0;
+        return n;
+}
+
+/* A pause whose turn fails stands until one goes well, and is answered then; or tierd gives up, and says so. */
+static void test_pause_and_failure(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new_untold(SCRATCH_7_2);
+        _cleanup_test_bus_ struct test_bus bus;
+        static const char meminfo[] = "sys/devices/system/node/node1/meminfo";
+        struct answer a;
+        char text[512];
+        uint64_t failed;
+        sd_bus *client;
+
+        (void) state;
+        if (geteuid() != 0)
+                skip();
+        assert_true(file_read(f.s->root, meminfo, text, sizeof(text)) > 0);
+        text[strlen(text) - 1] = '\0';
+        test_bus_new(&bus);
+        test_bus_start(&bus);
+        begin(&f);
+        client = bus_client();
+        bus_await_name(client);
+        ask(client, "Pause", &a);
+        await(client, &a);
+        assert_string_equal(a.message, "");
+        assert_int_equal(at_rest(&f), 3);
+        ask(client, "Resume", &a);
+        await(client, &a);
+        assert_string_equal(a.message, "");
+
+        scratch_put(f.s, meminfo, "rubbish");
+        wait_for_log(&f, "4 turn failed, trying again: /sys/devices/system/node/node1/meminfo: ");
+        ask(client, "Pause", &a);
+        failed = failed_turns(client);
+        for (int i = 0; i < PATIENCE_MS / 10 && failed_turns(client) == failed; i++)
+                (void) usleep(10000);
+        process(client);
+        assert_false(a.came);
+        scratch_put(f.s, meminfo, text);
+        await(client, &a);
+        assert_string_equal(a.message, "");
+        assert_int_equal(at_rest(&f), 3);
+
+        scratch_put(f.s, meminfo, "rubbish");
+        ask(client, "Resume", &a);
+        await(client, &a);
+        assert_string_equal(a.name, "org.tierd1.Error.Failed");
+        assert_non_null(strstr(a.message, "giving up after 5 failed turns in a row; the last: /sys/devices"));
+        ended(&f, 1);
+        sd_bus_flush_close_unref(client);
+        scratch_put(f.s, meminfo, text);
+        as_found(&f);
+}
+
 /* The privileged step changes what the daemon would want changed, and nothing where it would have nothing to manage. */
 static void test_prepare(void **state) {
         static const char *const idle[] = {
@@ -649,6 +758,7 @@ int main(void) {
 
                 cmocka_unit_test(test_metrics_file),
                 cmocka_unit_test(test_metrics_hang),
+                cmocka_unit_test(test_pause_and_failure),
                 cmocka_unit_test(test_prepare),
         };
 
