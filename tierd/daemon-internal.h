@@ -6,6 +6,7 @@
 #include "tierd/hotplug.h"
 #include "tierd/manager.h"
 #include "tierd/metrics.h"
+#include "tierd/patience.h"
 #include "tierd/status.h"
 #include "tierd/telemetry.h"
 #include "tierd/uevents.h"
@@ -74,6 +75,8 @@ struct daemon {
         unsigned metrics_missed;        /* reports in a row for which nothing was written, since the write before had not ended */
         const char *config_path_in_force;       /* NULL: the defaults */
         const char *config_path_before;         /* while a reload is the job at hand */
+        uint64_t patience_us;           /* how long a job may take, as systemd was told */
+        uint64_t watchdog_told_us;
         uint64_t down_bytes, up_bytes;  /* moved in the time of the last report */
         char told_status[256];          /* to systemd */
         uint64_t started_realtime_us, turns, failed_turns_total, reloads, replans;
@@ -95,6 +98,9 @@ void jobs_on_uevent(void *userdata, enum hotplug_action action, int nid);
 
 /* A new snapshot of the manager, which must be the loop's. */
 void daemon_refresh(struct daemon *d);
+
+/* Tells systemd how long a job may take from now on: by the configuration in force, or by `next` (may be NULL) if that is longer. */
+void daemon_allow(struct daemon *d, const struct config *next);
 
 /* What could not be set, and is gone on without. */
 void daemon_tell_advice(struct daemon *d);

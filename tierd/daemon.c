@@ -16,8 +16,11 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
         (void) source;
         if (si->ssi_signo == SIGHUP)
                 orders_add(d, ORDER_RELOAD, NULL);
-        else
+        else {
                 d->stop_wanted = true;
+                /* The job at hand is not cut short. */
+                patience_extend(d->patience_us);
+        }
         daemon_continue(d);
         return 0;
 }

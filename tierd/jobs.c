@@ -126,6 +126,13 @@ int jobs_on_done(sd_event_source *source, int fd, uint32_t revents, void *userda
         return 0;
 }
 
+void daemon_allow(struct daemon *d, const struct config *next) {
+        uint64_t now = d->manager.config ? patience_read(d->options->root, &d->manager.config->monitoring) : 0;
+
+        d->patience_us = MAX(now, next ? patience_read(d->options->root, &next->monitoring) : 0);
+        patience_grant(d->patience_us, &d->watchdog_told_us);
+}
+
 /* -- start -- */
 
 static void job_start(void *userdata) {
@@ -160,6 +167,8 @@ static void on_started(struct daemon *d) {
 }
 
 void jobs_start(struct daemon *d) {
+        daemon_allow(d, d->job_config);
+        patience_extend(d->patience_us);
         daemon_submit(d, job_start, on_started);
 }
 
@@ -378,6 +387,8 @@ static void on_replanned(struct daemon *d) {
         if (manager_is_idle(&d->manager))
                 d->failed_turns = 0;
         d->replans++;
+        /* There may be more nodes now. */
+        daemon_allow(d, NULL);
         daemon_refresh(d);
         if (d->job_result == MANAGER_CHANGED)
                 telemetry_plan_changed(d->telemetry, d->status, d->replan_why);
@@ -454,6 +465,7 @@ void daemon_continue(struct daemon *d) {
         if (d->stop_wanted) {
                 d->phase = PHASE_STOPPING;
                 (void) sd_notify(0, "STOPPING=1\nSTATUS=Putting everything back");
+                patience_extend(d->patience_us);
                 orders_refuse(d, -ESHUTDOWN, "tierd is stopping");
                 if (d->status)
                         daemon_refresh(d);

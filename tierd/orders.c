@@ -80,6 +80,7 @@ static void on_reloaded(struct daemon *d) {
                 reload_refused(d, d->job_result, &d->job_diag);
         else
                 d->reloads++;
+        daemon_allow(d, NULL);
         if (d->job_result != 0)
                 d->config_path_in_force = d->config_path_before;
         daemon_refresh(d);
@@ -108,6 +109,9 @@ static void begin_reload(struct daemon *d) {
                 return;
         }
         d->job_config = config;
+        /* The way there, and back if it fails: as long as the slower of the two takes. */
+        daemon_allow(d, config);
+        patience_extend(d->patience_us);
         daemon_submit(d, job_reload, on_reloaded);
 }
 

@@ -703,6 +703,40 @@ static void test_pause_and_failure(void **state) {
         as_found(&f);
 }
 
+/* Where the configuration makes the kernel take long, systemd is asked for more time, and for less when it is over. */
+static void test_patience(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+
+        (void) state;
+        assert_int_equal(setenv("WATCHDOG_USEC", "120000000", 1), 0);
+        scratch_put(f.s, "run/tierd.yaml", "monitoring: {aggregate: 10s}");
+        begin(&f);
+        told(&f, "WATCHDOG_USEC=360000000");
+        told(&f, "EXTEND_TIMEOUT_USEC=360000000");
+        told(&f, "READY=1");
+        scratch_put(f.s, "run/tierd.yaml", "monitoring: {aggregate: 20s}");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        told(&f, "RELOADING=1");
+        told(&f, "WATCHDOG_USEC=660000000");
+        told(&f, "EXTEND_TIMEOUT_USEC=660000000");
+        told(&f, "READY=1");
+        /* The way to a faster one is as slow as what is left. */
+        scratch_put(f.s, "run/tierd.yaml", "");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        told(&f, "EXTEND_TIMEOUT_USEC=660000000");
+        told(&f, "WATCHDOG_USEC=120000000");
+        told(&f, "READY=1");
+        scratch_put(f.s, "run/tierd.yaml", "monitoring: {auto: {sample_max: 1s}}");
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        told(&f, "WATCHDOG_USEC=660000000");
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        told(&f, "EXTEND_TIMEOUT_USEC=660000000");
+        told(&f, "STOPPING=1");
+        ended(&f, 0);
+        as_found(&f);
+        assert_int_equal(unsetenv("WATCHDOG_USEC"), 0);
+}
+
 /* The privileged step changes what the daemon would want changed, and nothing where it would have nothing to manage. */
 static void test_prepare(void **state) {
         static const char *const idle[] = {
@@ -759,6 +793,7 @@ int main(void) {
                 cmocka_unit_test(test_metrics_file),
                 cmocka_unit_test(test_metrics_hang),
                 cmocka_unit_test(test_pause_and_failure),
+                cmocka_unit_test(test_patience),
                 cmocka_unit_test(test_prepare),
         };
 
