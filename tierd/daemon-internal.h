@@ -60,7 +60,7 @@ struct daemon {
         struct order orders[ORDERS_MAX];
         size_t n_orders;
         struct order at_work;           /* the reload that is the job at hand */
-        struct order pauses[ORDERS_MAX];        /* asked for, and waiting for the turn that brings them about, however many fail */
+        struct order pauses[ORDERS_MAX];        /* asked for, and waiting for a turn that goes well and brings them about */
         size_t n_pauses;
 
         /* The job at hand and its result. */
@@ -72,7 +72,7 @@ struct daemon {
         struct diag job_diag;
 
         struct metrics_writer *metrics;
-        unsigned metrics_missed;        /* reports in a row for which nothing was written, since the write before had not ended */
+        unsigned metrics_missed;        /* reports in a row without a write, since the one before had not ended */
         const char *config_path_in_force;       /* NULL: the defaults */
         const char *config_path_before;         /* while a reload is the job at hand */
         uint64_t patience_us;           /* how long a job may take, as systemd was told */
@@ -99,7 +99,7 @@ void jobs_on_uevent(void *userdata, enum hotplug_action action, int nid);
 /* A new snapshot of the manager, which must be the loop's. */
 void daemon_refresh(struct daemon *d);
 
-/* Tells systemd how long a job may take from now on: by the configuration in force, or by `next` (may be NULL) if that is longer. */
+/* Tells systemd how long a job may take: by the configuration in force, or by `next` (may be NULL) if that is longer. */
 void daemon_allow(struct daemon *d, const struct config *next);
 
 /* What could not be set, and is gone on without. */

@@ -140,8 +140,8 @@ static void keep_own_memory(const struct daemon *d) {
         if (r < 0)
                 log_write(d->log, LOG_DEBUG, "cannot prefer memory of the top tier: %s", strerror(-r));
         if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-                log_write(d->log, LOG_NOTICE, "cannot lock memory: %s; going on, but when memory is short tierd waits for its own "
-                                              "pages too: LimitMEMLOCK=infinity in its unit permits it", strerror(errno));
+                log_write(d->log, LOG_NOTICE, "cannot lock memory: %s; going on, but when memory is short tierd waits for its "
+                                              "own pages too: LimitMEMLOCK=infinity in its unit permits it", strerror(errno));
 }
 
 int daemon_run(const struct daemon_options *options, struct diag *reterr) {

@@ -203,7 +203,7 @@ static void turn_failed(struct daemon *d) {
         else
                 (void) snprintf(text, sizeof(text), "giving up after %u failed turns in a row; the last: %s", d->failed_turns,
                                 d->job_diag.text);
-        /* A pause that waits for a turn that goes well has waited in vain: nothing moves by tierd's orders any more, but it ends. */
+        /* A pause that waits for a turn that goes well has waited in vain; what ends all movement now is the stop. */
         orders_finish_pauses(d, d->job_result, text);
         daemon_give_up(d, d->job_result, text);
 }
@@ -281,8 +281,9 @@ static void write_metrics(struct daemon *d, const char *path) {
         /* Once, until it has ended. */
         if (++d->metrics_missed != METRICS_MISSED_MAX)
                 return;
-        (void) diag_set(&diag, -ETIMEDOUT, "the metrics file is not written any more: the write begun %u reports ago has not ended; "
-                                           "its file system may hang, and nothing else waits for it", METRICS_MISSED_MAX);
+        (void) diag_set(&diag, -ETIMEDOUT, "the metrics file is not written any more: the write begun %u reports ago has not "
+                                           "ended; its file system may hang, and nothing else waits for it",
+                        METRICS_MISSED_MAX);
         tell_metrics(d, &diag);
 }
 
@@ -300,7 +301,8 @@ static int on_metrics_stuck(sd_event_source *source, uint64_t usec, void *userda
         if (d->phase != PHASE_PUT_BACK)
                 return 0;
         /* Not as a trouble, of which there may have been one too many already: nobody would tell it later. */
-        log_write(d->log, LOG_WARNING, "the metrics file is not removed: its file system does not answer; everything else is done");
+        log_write(d->log, LOG_WARNING, "the metrics file is not removed: its file system does not answer; everything else is "
+                                       "done");
         daemon_exit(d, 0);
         return 0;
 }

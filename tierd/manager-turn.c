@@ -9,9 +9,9 @@
 #define KERNEL_TURN_US UINT64_C(1000000)
 
 /*
- * A kdamond that ended by itself is started again. One that ends again this soon makes the turn a failed one, and after so many
- * such ends in a row it stays off, so that every turn fails: what ends it each time would end it the next time too. Long against
- * a turn, short against the time in which an operator looks at the journal.
+ * A kdamond that ended by itself is started again. One that ends again this soon makes the turn a failed one, and after so
+ * many such ends in a row it stays off, so that every turn fails: what ends it each time would end it the next time too. Long
+ * against a turn, short against the time in which an operator looks at the journal.
  */
 #define RESTART_AGAIN_US UINT64_C(60000000)
 #define RESTART_AGAIN_MAX 5
@@ -210,8 +210,8 @@ bool manager_take_restarted(struct manager *m, struct diag *ret) {
 static int ended_again(const struct idset *nodes, struct diag *reterr) {
         char names[300];
 
-        return diag_set(reterr, -EIO, "%s: the kdamond has ended by itself again, soon after it was started anew; the kernel's log "
-                                      "may say why", name_nodes(nodes, names, sizeof(names)));
+        return diag_set(reterr, -EIO, "%s: the kdamond has ended by itself again, soon after it was started anew; the kernel's "
+                                      "log may say why", name_nodes(nodes, names, sizeof(names)));
 }
 
 /*

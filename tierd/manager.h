@@ -72,8 +72,9 @@ int manager_reload(struct manager *m, struct config *config, struct diag *reterr
  * plan stays are not touched. First of all the kdamonds that move to or from a node which was not leaving before are made to
  * rest, as fast as the kernel allows. Returns MANAGER_CHANGED when the plan is another one, else 0; -ESTALE as a turn does.
  * There is no way back to a plan of a machine that is gone: after an error the kdamonds that could not be brought to the new
- * plan are off, and the same call tries again; what it then returns is about the plan before the first of these tries. No turn before that has gone well: where the new plan could not even be made,
- * the one before it is still there, with the nodes that leave. Where nothing was held before nothing is held after an error.
+ * plan are off, and the same call tries again; what it then returns is about the plan before the first of these tries. No turn
+ * before that has gone well: where the new plan could not even be made, the one before it is still there, with the nodes that
+ * leave. Where nothing was held before nothing is held after an error.
  */
 #define MANAGER_CHANGED 1
 int manager_replan(struct manager *m, const struct idset *leaving, struct diag *reterr);

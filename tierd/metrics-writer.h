@@ -5,8 +5,8 @@
 #include "base/error.h"
 
 /*
- * The metrics file, written on a thread of its own: its file system may be on a network or a dying disk, and hang. One thing at a
- * time; what it works on is its own.
+ * The metrics file, written on a thread of its own: its file system may be on a network or a dying disk, and hang. One thing at
+ * a time; what it works on is its own.
  */
 struct metrics_writer;
 

@@ -17,9 +17,9 @@ enum metrics_format { METRICS_OPENMETRICS, METRICS_TEXT };
 int metrics_format(const struct status *s, enum metrics_format format, char **ret);
 
 /*
- * Writes the text (METRICS_TEXT) to `path` (absolute), by a temporary file of the same directory, ".NAME.new", that takes its place;
- * mode 0644. A reader sees the old text or the new one; what is there may be a symbolic link, which is replaced, not followed.
- * Negative errno with the path in reterr; nothing is left behind then. May block for as long as the file system does.
+ * Writes the text (METRICS_TEXT) to `path` (absolute), by a temporary file of the same directory, ".NAME.new", that takes its
+ * place; mode 0644. A reader sees the old text or the new one; what is there may be a symbolic link, which is replaced, not
+ * followed. Negative errno with the path in reterr; nothing is left behind then. May block for as long as the file system does.
  */
 int metrics_write_file(const char *text, const char *path, struct diag *reterr);
 

@@ -8,8 +8,8 @@
 #include <systemd/sd-daemon.h>
 
 /*
- * The kernel answers a command within an aggregation. One kdamond has five of them at most when it is started, where its first pass
- * must be waited for (damon/kdamond.c) and as many on the way back when a reload fails; a turn has three.
+ * The kernel answers a command within an aggregation. One kdamond has five of them at most when it is started, where its first
+ * pass must be waited for (damon/kdamond.c), and as many on the way back when a reload fails; a turn has three.
  */
 #define COMMANDS_MAX 10
 /* For all that does not wait for an aggregation. */

@@ -6,16 +6,16 @@
 #include <stdint.h>
 
 /*
- * What systemd is to wait for. The unit's times suit aggregation intervals of up to some seconds; with longer ones the kernel takes
- * longer over its commands than the unit allows, and a daemon that is well would be killed.
+ * What systemd is to wait for. The unit's times suit aggregation intervals of up to some seconds; with longer ones the kernel
+ * takes longer over its commands than the unit allows, and a daemon that is well would be killed.
  */
 
 /* How long one job may take under this configuration, on the slowest kernel: every node with memory may get a kdamond. */
 uint64_t patience_read(int root, const struct monitoring_config *m);
 
 /*
- * Tells systemd as the watchdog's time, where there is a watchdog; the unit's own time is the least. *told_us: what was told last,
- * 0 at first; the same is not told again.
+ * Tells systemd as the watchdog's time, where there is a watchdog; the unit's own time is the least. *told_us: what was told
+ * last, 0 at first; the same is not told again.
  */
 void patience_grant(uint64_t us, uint64_t *told_us);
 

@@ -4,8 +4,8 @@
 #include "base/cleanup.h"
 
 /*
- * One thread for what may block: every write to DAMON; another one for the metrics file. One job at a time; whatever the job works on belongs to the thread
- * from worker_submit() until its completion is seen on the fd, and to the event loop otherwise.
+ * One thread for what may block: every write to DAMON; another one for the metrics file. One job at a time; whatever the job
+ * works on belongs to the thread from worker_submit() until its completion is seen on the fd, and to the event loop otherwise.
  */
 struct worker;
 

@@ -613,8 +613,8 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 static void ask(sd_bus *client, const char *method, struct answer *a) {
         *a = (struct answer) {};
-        assert_true(sd_bus_call_method_async(client, NULL, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", method, on_answer, a,
-                                             NULL) >= 0);
+        assert_true(sd_bus_call_method_async(client, NULL, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", method, on_answer,
+                                             a, NULL) >= 0);
         assert_true(sd_bus_flush(client) >= 0);
 }
 
@@ -638,8 +638,8 @@ static void await(sd_bus *client, const struct answer *a) {
 static uint64_t failed_turns(sd_bus *client) {
         uint64_t n = 0;
 
-        assert_true(sd_bus_get_property_trivial(client, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", "FailedTurns", NULL, 't',
-                                                &n) >= 0);
+        assert_true(sd_bus_get_property_trivial(client, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", "FailedTurns", NULL,
+                                                't', &n) >= 0);
         return n;
 }
 

@@ -280,7 +280,8 @@ static void restarts(struct fixture *f, uint64_t now_s, int expected, const char
         turn(f, now_s, expected);
         if (manager_take_restarted(&f->m, &told) != (*nodes != '\0'))
                 fail_msg("%llu s: \"%s\"", (unsigned long long) now_s, told.text);
-        if (strncmp(told.text, nodes, strlen(nodes)) != 0 || (*nodes && !strstr(told.text, ": the kdamond had ended by itself;")))
+        if (strncmp(told.text, nodes, strlen(nodes)) != 0 ||
+            (*nodes && !strstr(told.text, ": the kdamond had ended by itself;")))
                 fail_msg("%llu s: \"%s\", not %s", (unsigned long long) now_s, told.text, nodes);
         /* Once. */
         assert_false(manager_take_restarted(&f->m, &told));
@@ -364,8 +365,8 @@ static void test_death_again_and_again(void **state) {
         dies(&f, 1);
         for (int i = 0; i < 5; i++) {
                 assert_int_equal(manager_turn(&f.m, ++now * 1000000, &next, &d), -EIO);
-                assert_non_null(strstr(d.text, "node 1: its kdamond (/sys/kernel/mm/damon/admin/kdamonds/1) has ended by itself 6 "
-                                               "times in a row"));
+                assert_non_null(strstr(d.text, "node 1: its kdamond (/" DAMON_ADMIN "/1) has ended by itself 6 times in a "
+                                               "row"));
                 assert_int_equal(running(&f), 2);
         }
         restarts(&f, now += 60, 0, "node 1");
