@@ -501,7 +501,6 @@ static void test_watchdog(void **state) {
         as_found(&f);
 }
 
-
 static void test_metrics_file(void **state) {
         _cleanup_fixture_ struct fixture f = fixture_new_untold(SCRATCH_7_2);
 
