@@ -226,8 +226,7 @@ static void on_turn_done(struct daemon *d) {
         if (d->job_result == MANAGER_NODES || d->job_result == MANAGER_GROUPS) {
                 d->replan_why = d->job_result == MANAGER_NODES ? "hotplug" : "cgroups";
                 d->replan_due = true;
-                /* A pause is not in force yet; the turn after the new plan brings it. */
-                d->turn_due = true;
+                /* A pause is not in force yet; the turn after the new plan brings it (on_replanned()). */
                 return;
         }
         d->failed_turns = 0;
@@ -397,7 +396,11 @@ static void on_replanned(struct daemon *d) {
         bus_announce(d->bus, true);
         notify_status(d);
         arm_hotplug(d);
-        d->turn_due = true;
+        /* Groups may come and go all the time: each plan for them is followed by a turn in the turns' own time. */
+        if (strcmp(d->replan_why, "cgroups") == 0)
+                arm(d->turn_timer, d->job_next_us);
+        else
+                d->turn_due = true;
 }
 
 int jobs_on_hotplug_timer(sd_event_source *source, uint64_t usec, void *userdata) {

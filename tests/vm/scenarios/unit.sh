@@ -178,6 +178,18 @@ wait_for 120 manages_anew
 same "ends by the watchdog" "$(tierd_log | grep -c 'Watchdog timeout')" 1
 same "restarts after it" "$(systemctl show -P NRestarts tierd)" 1
 same "kdamonds running after it" "$(running_kdamonds)" 3
+
+# --- the kernel may take longer over its commands than the watchdog's time: systemd is asked for more
+unit_forget
+same "the watchdog's time" "$(systemctl show -P WatchdogUSec tierd)" 15s
+patient=$tierd
+tierd_reload 'monitoring: {aggregate: 5s}'
+same "a reload to aggregations of five seconds" $? 0
+same "the watchdog's time now" "$(systemctl show -P WatchdogUSec tierd)" "3min 30s"
+turns=$(property Turns)
+more_turns() { [ "$(property Turns | cut -d ' ' -f 2)" -ge $((${turns#t } + 2)) ]; }
+wait_for 240 more_turns
+same "turns go well meanwhile, in the same process" "$? $(systemctl show -P MainPID tierd)" "0 $patient"
 tierd_stop
 system_values >/run/after
 same "values changed and not put back" "$(diff /run/found /run/after | grep -c '^[-+]/')" 0
