@@ -75,7 +75,7 @@ struct daemon {
         unsigned metrics_missed;        /* reports in a row without a write, since the one before had not ended */
         const char *config_path_in_force;       /* NULL: the defaults */
         const char *config_path_before;         /* while a reload is the job at hand */
-        uint64_t patience_us;           /* how long a job may take, as systemd was told */
+        uint64_t patience_us;           /* how long the kernel may take over a job, as systemd was told */
         uint64_t watchdog_told_us;
         uint64_t down_bytes, up_bytes;  /* moved in the time of the last report */
         char told_status[256];          /* to systemd */

@@ -12,9 +12,7 @@
  * pass must be waited for (damon/kdamond.c), and as many on the way back when a reload fails; a turn has three.
  */
 #define COMMANDS_MAX 10
-/* For all that does not wait for an aggregation. */
-#define REST_US UINT64_C(60000000)
-/* What the unit allows by itself (tierd.service). */
+/* What the unit allows for starting and stopping (tierd.service). */
 #define UNIT_US UINT64_C(120000000)
 
 static uint64_t patience_us(const struct monitoring_config *m, size_t n_kdamonds) {
@@ -23,7 +21,7 @@ static uint64_t patience_us(const struct monitoring_config *m, size_t n_kdamonds
         /* The kernel keeps the ratio of the two. */
         if (m->auto_intervals)
                 aggregate_us = aggregate_us / MAX(m->sample_us, UINT64_C(1)) * MAX(m->auto_sample_max_us, m->sample_us);
-        return REST_US + n_kdamonds * COMMANDS_MAX * aggregate_us;
+        return n_kdamonds * COMMANDS_MAX * aggregate_us;
 }
 
 uint64_t patience_read(int root, const struct monitoring_config *m) {
@@ -37,12 +35,17 @@ uint64_t patience_read(int root, const struct monitoring_config *m) {
         return patience_us(m, idset_count(&nodes));
 }
 
+/* What is allowed suffices where the kernel takes half of it at most; else that is for all that the kernel is not waited for. */
+static uint64_t allow(uint64_t unit_us, uint64_t kernel_us) {
+        return kernel_us <= unit_us / 2 ? unit_us : unit_us + kernel_us;
+}
+
 void patience_grant(uint64_t us, uint64_t *told_us) {
         uint64_t unit_us;
 
         if (sd_watchdog_enabled(0, &unit_us) <= 0)
                 return;
-        us = MAX(us, unit_us);
+        us = allow(unit_us, us);
         /* What it is before anything is told. */
         if (us == MAX(*told_us, unit_us))
                 return;
@@ -51,6 +54,6 @@ void patience_grant(uint64_t us, uint64_t *told_us) {
 }
 
 void patience_extend(uint64_t us) {
-        if (us > UNIT_US)
-                (void) sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64, us);
+        if (allow(UNIT_US, us) > UNIT_US)
+                (void) sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64, allow(UNIT_US, us));
 }

@@ -35,8 +35,8 @@ void telemetry_plan_changed(struct telemetry *t, const struct status *s, const c
 void telemetry_turn(struct telemetry *t, const struct status *s);
 
 /*
- * Every telemetry interval: one tuning sample per scheme, or of one that stands still in every sixth of them. *ret_down_bytes, *ret_up_bytes (may be NULL): what all demotions and
- * all promotions moved since the sample before, as the kernel counts.
+ * Every telemetry interval: one tuning sample per scheme, or of one that stands still in every sixth of them. *ret_down_bytes,
+ * *ret_up_bytes (may be NULL): what all demotions and all promotions moved since the sample before, as the kernel counts.
  */
 void telemetry_sample(struct telemetry *t, const struct status *s, uint64_t *ret_down_bytes, uint64_t *ret_up_bytes);
 
