@@ -35,7 +35,7 @@ uint64_t patience_read(int root, const struct monitoring_config *m) {
         return patience_us(m, idset_count(&nodes));
 }
 
-/* What is allowed suffices where the kernel takes half of it at most; else that is for all that the kernel is not waited for. */
+/* What is allowed suffices where the kernel takes half of it at most; else it is for all that does not wait for the kernel. */
 static uint64_t allow(uint64_t unit_us, uint64_t kernel_us) {
         return kernel_us <= unit_us / 2 ? unit_us : unit_us + kernel_us;
 }

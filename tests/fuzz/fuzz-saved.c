@@ -13,6 +13,7 @@
 
 #define BOOT "6ff33a5c-6ab6-4e0c-9d1c-3f1d6b1e2a01"
 #define HEADER "tierd 2 boot " BOOT "\n"
+#define BOOT_ID "proc/sys/kernel/random/boot_id"
 #define ATTRIBUTE "sys/a"
 #define OUTSIDE "outside"
 #define UNTOUCHED "as it was"
@@ -29,8 +30,10 @@ static char scratch[32] = "/dev/shm/fuzz-saved.XXXXXX";
 static int root = -EBADF, run = -EBADF;
 
 static void scratch_remove(void) {
-        static const char *const made[] = { "proc/sys/kernel/random/boot_id", "proc/sys/kernel/random", "proc/sys/kernel", "proc/sys",
-                                            "proc", ATTRIBUTE, "sys", OUTSIDE, "run/" SAVED_STATE, "run" };
+        static const char *const made[] = {
+                BOOT_ID, "proc/sys/kernel/random", "proc/sys/kernel", "proc/sys", "proc", ATTRIBUTE, "sys", OUTSIDE,
+                "run/" SAVED_STATE, "run",
+        };
 
         for (size_t i = 0; i < ELEMENTSOF(made); i++)
                 if (unlinkat(root, made[i], 0) < 0)
@@ -40,14 +43,16 @@ static void scratch_remove(void) {
 
 /* A root with one attribute and one file that is none, on a file system where a sync costs nothing. */
 static void scratch_make(void) {
-        static const char *const directories[] = { "proc", "proc/sys", "proc/sys/kernel", "proc/sys/kernel/random", "sys", "run" };
+        static const char *const directories[] = {
+                "proc", "proc/sys", "proc/sys/kernel", "proc/sys/kernel/random", "sys", "run",
+        };
 
         CHECK(mkdtemp(scratch));
         root = open(scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
         CHECK(root >= 0 && atexit(scratch_remove) == 0);
         for (size_t i = 0; i < ELEMENTSOF(directories); i++)
                 CHECK(mkdirat(root, directories[i], 0755) == 0);
-        CHECK(file_replace(root, "proc/sys/kernel/random/boot_id", BOOT "\n", strlen(BOOT "\n")) == 0);
+        CHECK(file_replace(root, BOOT_ID, BOOT "\n", strlen(BOOT "\n")) == 0);
         CHECK(file_replace(root, OUTSIDE, UNTOUCHED, strlen(UNTOUCHED)) == 0);
         run = openat(root, "run", O_PATH | O_DIRECTORY | O_CLOEXEC);
         CHECK(run >= 0);
@@ -57,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /*
  * Any bytes are a record or an error; a record can be written and read again, and is the same; putting it back writes nowhere
- * but to attributes. Of the first byte: whether the right first line stands before the rest, which is where it gets interesting.
+ * but to attributes. Of the first byte: whether the right first line stands before the rest, which is where it gets
+ * interesting.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         static char record[65536], outside[64];
