@@ -15,6 +15,7 @@
 #define HEADER "tierd 2 boot " BOOT "\n"
 #define BOOT_ID "proc/sys/kernel/random/boot_id"
 #define ATTRIBUTE "sys/a"
+#define RECORD "run/" SAVED_STATE
 #define OUTSIDE "outside"
 #define UNTOUCHED "as it was"
 
@@ -32,7 +33,7 @@ static int root = -EBADF, run = -EBADF;
 static void scratch_remove(void) {
         static const char *const made[] = {
                 BOOT_ID, "proc/sys/kernel/random", "proc/sys/kernel", "proc/sys", "proc", ATTRIBUTE, "sys", OUTSIDE,
-                "run/" SAVED_STATE, "run",
+                RECORD, "run",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(made); i++)
