@@ -15,7 +15,7 @@
 #define HEADER "tierd 2 boot " BOOT "\n"
 #define BOOT_ID "proc/sys/kernel/random/boot_id"
 #define ATTRIBUTE "sys/a"
-#define RECORD "run/" SAVED_STATE
+#define RECORD "run/state"
 #define OUTSIDE "outside"
 #define UNTOUCHED "as it was"
 
