@@ -22,15 +22,19 @@ oldest() {
 		for r in "$s"/tried_regions/[0-9]*; do attribute "$r/age" 2>/dev/null; done
 	done | sort -n | tail -n 1
 }
-# Passes of node 2's kdamond over its memory, one per aggregation: by its last scheme, which counts all of it in each.
+# Passes of node 2's kdamond over its memory, one per aggregation: the scheme with the highest count tries all of it in each.
 passes() {
 	wait_for 60 sh -c "echo update_schemes_stats >$DAMON/2/state" 2>/dev/null
-	all=$(($(attribute $DAMON/2/contexts/0/schemes/nr_schemes) - 1))
+	most=0
+	for s in "$DAMON"/2/contexts/0/schemes/[0-9]*; do
+		tried=$(attribute "$s/stats/sz_tried")
+		[ "$tried" -le "$most" ] || most=$tried
+	done
 	monitored=0
 	for r in "$DAMON"/2/contexts/0/targets/0/regions/[0-9]*; do
 		monitored=$((monitored + $(attribute "$r/end") - $(attribute "$r/start")))
 	done
-	echo $(($(attribute "$DAMON/2/contexts/0/schemes/$all/stats/sz_tried") / monitored))
+	echo $((most / monitored))
 }
 configuration() { # NUMBER
 	cat <<YAML
