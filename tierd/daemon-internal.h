@@ -54,6 +54,8 @@ struct daemon {
         enum phase phase;
         bool busy, stop_wanted, turn_due, report_due, replan_due;
         bool plan_failed;               /* the last plan for another machine could not be put in force; tried again soon */
+        bool planned_for_groups;        /* the last plan was made for control groups, and no turn since has found it to fit */
+        bool uevent_heard;              /* since the last time that the plan was due for one */
         const char *replan_why;
         unsigned failed_turns;          /* in a row */
 
@@ -67,12 +69,14 @@ struct daemon {
         void (*job_done)(struct daemon *d);
         struct config *job_config;
         struct idset job_leaving;
+        const char *job_why;            /* of the plan */
         int job_result;
         uint64_t job_next_us;
         struct diag job_diag;
 
         struct metrics_writer *metrics;
-        unsigned metrics_missed;        /* reports in a row without a write, since the one before had not ended */
+        uint64_t metrics_begun_us;      /* when the last write of it began */
+        bool metrics_stuck;             /* it was told that this one does not end */
         const char *config_path_in_force;       /* NULL: the defaults */
         const char *config_path_before;         /* while a reload is the job at hand */
         uint64_t patience_us;           /* how long the kernel may take over a job, as systemd was told */

@@ -4,6 +4,7 @@
 #include "tierd/restore.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
@@ -16,8 +17,8 @@
 #define PAUSE_US UINT64_C(50000)
 /* When a failed turn, or a plan that could not be made, is tried again. */
 #define RETRY_US UINT64_C(1000000)
-/* So many reports without a write of the metrics file, since the one before has not ended, are no mere delay. */
-#define METRICS_MISSED_MAX 3
+/* A write of the metrics file that takes longer is no mere delay. */
+#define METRICS_STUCK_US UINT64_C(3000000)
 /* How long the end of tierd waits for the metrics file to be removed; nothing else waits for it by then. */
 #define METRICS_REMOVE_US UINT64_C(2000000)
 
@@ -64,10 +65,8 @@ static void notify_status(struct daemon *d) {
                                 tuner_kind_to_string(s->tuner), format_size(d->down_bytes, down, sizeof(down)),
                                 format_size(d->up_bytes, up, sizeof(up)));
         /* Each message wakes PID 1. */
-        if (strcmp(text, d->told_status) == 0)
-                return;
-        (void) sd_notifyf(0, "STATUS=%s", text);
-        (void) strcpy(d->told_status, text);
+        if (strcmp(text, d->told_status) != 0 && sd_notifyf(0, "STATUS=%s", text) > 0)
+                (void) strcpy(d->told_status, text);
 }
 
 void daemon_refresh(struct daemon *d) {
@@ -131,6 +130,16 @@ void daemon_allow(struct daemon *d, const struct config *next) {
 
         d->patience_us = MAX(now, next ? patience_read(d->options->root, &next->monitoring) : 0);
         patience_grant(d->patience_us, &d->watchdog_told_us);
+}
+
+/* Before a plan for another machine: both the old and the new one must be managed in the time allowed. */
+static void allow_more(struct daemon *d) {
+        uint64_t us = patience_read(d->options->root, &d->manager.config->monitoring);
+
+        if (us <= d->patience_us)
+                return;
+        d->patience_us = us;
+        patience_grant(us, &d->watchdog_told_us);
 }
 
 /* -- start -- */
@@ -208,6 +217,24 @@ static void turn_failed(struct daemon *d) {
         daemon_give_up(d, d->job_result, text);
 }
 
+/*
+ * Groups may come and go all the time. So that the turn after a plan for them is not followed by the next plan at once, and
+ * that by a turn, that next plan waits for another turn, in the turns' own time.
+ */
+static void groups_changed(struct daemon *d) {
+        /* What stops is in force all the same; what moves again waits for a turn under a plan that fits. */
+        if (d->manager.paused)
+                orders_finish_pauses(d, 0, NULL);
+        if (d->planned_for_groups) {
+                d->planned_for_groups = false;
+                arm(d->turn_timer, d->job_next_us);
+                return;
+        }
+        if (!d->replan_due)
+                d->replan_why = "cgroups";
+        d->replan_due = true;
+}
+
 static void on_turn_done(struct daemon *d) {
         struct diag restarted;
 
@@ -223,16 +250,20 @@ static void on_turn_done(struct daemon *d) {
                 turn_failed(d);
                 return;
         }
-        if (d->job_result == MANAGER_NODES || d->job_result == MANAGER_GROUPS) {
-                d->replan_why = d->job_result == MANAGER_NODES ? "hotplug" : "cgroups";
+        if (d->job_result == MANAGER_NODES) {
                 d->replan_due = true;
-                /* A pause is not in force yet; the turn after the new plan brings it (on_replanned()). */
+                d->replan_why = "hotplug";
                 return;
         }
         d->failed_turns = 0;
         daemon_refresh(d);
-        orders_finish_pauses(d, 0, NULL);
         telemetry_turn(d->telemetry, d->status);
+        if (d->job_result == MANAGER_GROUPS) {
+                groups_changed(d);
+                return;
+        }
+        d->planned_for_groups = false;
+        orders_finish_pauses(d, 0, NULL);
         arm(d->turn_timer, d->job_next_us);
 }
 
@@ -270,7 +301,8 @@ static void write_metrics(struct daemon *d, const char *path) {
         if (r == 0)
                 r = path ? metrics_writer_submit(d->metrics, text, path) : metrics_writer_remove(d->metrics);
         if (r != -EBUSY) {
-                d->metrics_missed = 0;
+                d->metrics_begun_us = daemon_now_us();
+                d->metrics_stuck = false;
                 if (r < 0) {
                         (void) diag_set(&diag, r, "%s: cannot write the metrics: %s", path, strerror(-r));
                         tell_metrics(d, &diag);
@@ -278,11 +310,13 @@ static void write_metrics(struct daemon *d, const char *path) {
                 return;
         }
         /* Once, until it has ended. */
-        if (++d->metrics_missed != METRICS_MISSED_MAX)
+        if (d->metrics_stuck || daemon_now_us() - d->metrics_begun_us < METRICS_STUCK_US)
                 return;
-        (void) diag_set(&diag, -ETIMEDOUT, "the metrics file is not written any more: the write begun %u reports ago has not "
-                                           "ended; its file system may hang, and nothing else waits for it",
-                        METRICS_MISSED_MAX);
+        d->metrics_stuck = true;
+        (void) diag_set(&diag, -ETIMEDOUT,
+                        "%s: the metrics are not written any more: a write begun %" PRIu64 " s ago has not ended; its file "
+                        "system may hang, and nothing else waits for it", path ?: "the file before",
+                        (daemon_now_us() - d->metrics_begun_us) / 1000000);
         tell_metrics(d, &diag);
 }
 
@@ -388,19 +422,16 @@ static void on_replanned(struct daemon *d) {
         if (manager_is_idle(&d->manager))
                 d->failed_turns = 0;
         d->replans++;
-        /* There may be more nodes now. */
+        /* There may be fewer nodes now. */
         daemon_allow(d, NULL);
         daemon_refresh(d);
         if (d->job_result == MANAGER_CHANGED)
-                telemetry_plan_changed(d->telemetry, d->status, d->replan_why);
+                telemetry_plan_changed(d->telemetry, d->status, d->job_why);
         bus_announce(d->bus, true);
         notify_status(d);
         arm_hotplug(d);
-        /* Groups may come and go all the time: each plan for them is followed by a turn in the turns' own time. */
-        if (strcmp(d->replan_why, "cgroups") == 0)
-                arm(d->turn_timer, d->job_next_us);
-        else
-                d->turn_due = true;
+        d->planned_for_groups = strcmp(d->job_why, "cgroups") == 0;
+        d->turn_due = true;
 }
 
 int jobs_on_hotplug_timer(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -410,9 +441,9 @@ int jobs_on_hotplug_timer(sd_event_source *source, uint64_t usec, void *userdata
         (void) usec;
         if (hotplug_take(&d->hotplug, daemon_now_us())) {
                 d->replan_due = true;
-                /* What is tried again is made for the reason that it was. */
-                if (!d->plan_failed)
-                        d->replan_why = "hotplug";
+                /* What is only tried again is made for the reason that it was. */
+                d->replan_why = d->plan_failed && !d->uevent_heard ? d->job_why : "hotplug";
+                d->uevent_heard = false;
         }
         arm_hotplug(d);
         daemon_continue(d);
@@ -424,10 +455,12 @@ void jobs_on_uevent(void *userdata, enum hotplug_action action, int nid) {
         uint64_t now = daemon_now_us();
 
         hotplug_event(&d->hotplug, now, action, nid);
+        d->uevent_heard = true;
         /* A node that begins to leave: every tenth of a second counts. */
         if (hotplug_next_us(&d->hotplug) <= now && hotplug_take(&d->hotplug, now)) {
                 d->replan_due = true;
                 d->replan_why = "hotplug";
+                d->uevent_heard = false;
                 /* Before that the worker makes the manager, and no turn is to be cut short. */
                 if (d->phase == PHASE_RUNNING)
                         d->manager.hurry = true;
@@ -482,6 +515,8 @@ void daemon_continue(struct daemon *d) {
         if (d->replan_due) {
                 d->replan_due = false;
                 d->job_leaving = d->hotplug.leaving;
+                d->job_why = d->replan_why;
+                allow_more(d);
                 daemon_submit(d, job_replan, on_replanned);
                 return;
         }

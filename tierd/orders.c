@@ -133,6 +133,9 @@ void orders_add(struct daemon *d, enum order_kind kind, struct bus_request *requ
                 return;
         }
         d->orders[d->n_orders++] = order;
+        /* Whom systemd has wait for a reload waits for the job at hand too. */
+        if (kind == ORDER_RELOAD && d->busy)
+                patience_extend(d->patience_us);
         daemon_continue(d);
 }
 
@@ -141,6 +144,9 @@ static void begin_pause(struct daemon *d, struct order o) {
 
         d->manager.paused = paused;
         d->turn_due = true;
+        if (changed)
+                orders_finish_pauses(d, -ECANCELED, paused ? "tierd was paused before it had resumed" :
+                                                             "tierd was resumed before it had paused");
         if (d->n_pauses < ORDERS_MAX)
                 d->pauses[d->n_pauses++] = o;
         else

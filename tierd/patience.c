@@ -12,6 +12,7 @@
  * pass must be waited for (damon/kdamond.c), and as many on the way back when a reload fails; a turn has three.
  */
 #define COMMANDS_MAX 10
+#define AGGREGATE_MAX_US UINT64_C(86400000000)
 /* What the unit allows for starting and stopping (tierd.service). */
 #define UNIT_US UINT64_C(120000000)
 
@@ -21,6 +22,8 @@ static uint64_t patience_us(const struct monitoring_config *m, size_t n_kdamonds
         /* The kernel keeps the ratio of the two. */
         if (m->auto_intervals)
                 aggregate_us = aggregate_us / MAX(m->sample_us, UINT64_C(1)) * MAX(m->auto_sample_max_us, m->sample_us);
+        /* Whatever the configuration says, nobody waits for longer; and it cannot overflow. */
+        aggregate_us = MIN(aggregate_us, AGGREGATE_MAX_US);
         return n_kdamonds * COMMANDS_MAX * aggregate_us;
 }
 

@@ -553,7 +553,7 @@ static void test_metrics_hang(void **state) {
         configure_metrics(&f, "tierd.prom");
         begin(&f);
         one_began();
-        wait_for_log(&f, "4 the metrics file is not written any more: the write begun 3 reports ago has not ended");
+        wait_for_log(&f, "tierd.prom: the metrics are not written any more: a write begun 3 s ago has not ended");
         scratch_make(f.s, DAMON_ADMIN "/1/state", "off", 0600);
         wait_for_log(&f, "4 node 1: the kdamond had ended by itself; it was started again");
         client = bus_client();
