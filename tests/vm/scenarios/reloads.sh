@@ -66,9 +66,10 @@ while [ $i -lt $((COUNT + 20)) ]; do
 		say "FAILED: reload $i"
 		failed=1
 	}
+	[ $((i * 10 % COUNT)) -ge 10 ] || grown="${grown-}$(($(rss_kib) - rss)) "
 done
 took=$(($(now_ms) - begun))
-say "$COUNT reloads in $took ms; RSS $rss -> $(rss_kib) KiB, files $fds -> $(fds)"
+say "$COUNT reloads in $took ms; RSS $rss -> $(rss_kib) KiB, files $fds -> $(fds); RSS on the way, ten times: +$grown"
 same "reloads by tierd's count" "$(property Reloads)" $((COUNT + 20))
 same "kdamonds (their pids)" "$(for s in 0 1 2; do attribute $DAMON/$s/pid; done | tr '\n' ' ')" "$pids"
 same "files open" "$(fds)" "$fds"
