@@ -284,7 +284,24 @@ static bool has_memory(struct scratch *s, const char *text) {
         return parse_u64(text, &nid) == 0 && nid <= NODE_ID_MAX && idset_has(&s->memory, (unsigned) nid);
 }
 
-/* damon_sysfs_mk_scheme(): every error of a scheme becomes ENOMEM. A cgroup named /missing does not exist. */
+/* damon_sysfs_memcg_path_to_id(): by the group's path in the memory controller's hierarchy, of either version. */
+static bool has_group(struct scratch *s, const char *group) {
+        static const char *const mounts[] = { "sys/fs/cgroup", "sys/fs/cgroup/memory" };
+        struct stat st;
+
+        if (group[0] != '/')
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(mounts); i++) {
+                char path[PATH_SIZE];
+
+                if (path_format(path, sizeof(path), "%s%s/memory.stat", mounts[i], group[1] == '\0' ? "" : group) == 0 &&
+                    fstatat(s->root, path, &st, 0) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* damon_sysfs_mk_scheme(): every error of a scheme becomes ENOMEM. */
 static int check_scheme(struct scratch *s, const char *scheme) {
         static const char *const filter_dirs[] = { "filters", "core_filters", "ops_filters" };
 
@@ -302,7 +319,7 @@ static int check_scheme(struct scratch *s, const char *scheme) {
                         continue;
                 for (int i = 0; i < (int) n; i++)
                         if (strcmp(scratch_getf(s, "%s/%s/%d/type", scheme, filter_dirs[d], i), "memcg") == 0 &&
-                            strcmp(scratch_getf(s, "%s/%s/%d/memcg_path", scheme, filter_dirs[d], i), "/missing") == 0)
+                            !has_group(s, scratch_getf(s, "%s/%s/%d/memcg_path", scheme, filter_dirs[d], i)))
                                 return -ENOMEM;
         }
         return 0;

@@ -146,6 +146,8 @@ struct scratch *scratch_new(enum scratch_kernel kernel) {
         scratch_put(s, "proc/version", version);
         scratch_make(s, DAMON_ADMIN "/nr_kdamonds", "0", 0600);
         scratch_put(s, "sys/module/damon_reclaim/parameters/enabled", "N");
+        scratch_put(s, "sys/fs/cgroup/memory.stat", "0");
+        scratch_put(s, "sys/fs/cgroup/db.slice/memory.stat", "0");
         active = s;
         return s;
 }

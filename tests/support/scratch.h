@@ -8,7 +8,8 @@
 
 /*
  * A machine in a temporary directory, whose DAMON tree answers writes as the kernel's does: children come and go with the nr_*
- * files, keywords and values are refused with EINVAL, `state` starts and ends kdamonds. The test programs are linked with
+ * files, keywords and values are refused with EINVAL, `state` starts and ends kdamonds, and a filter's control group must be
+ * one of those below /sys/fs/cgroup, where /db.slice is at first. The test programs are linked with
  * --wrap=file_write, --wrap=file_replace and --wrap=file_read_line, so that writes below the root of the scratch come here
  * first; everything else is real files and real code. One scratch at a time.
  *
