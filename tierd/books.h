@@ -27,8 +27,9 @@ struct kdamond_report {
         uint64_t cpu_us;                /* of that thread */
         uint64_t sample_us, aggregate_us;       /* in force; 0: not known yet */
         uint64_t restarts;              /* how often it was started again after it had ended by itself */
-        uint64_t restarted_us;          /* when, the last time; 0: never */
+        uint64_t restarted_us;          /* when the turn began that found it ended, the last time; 0: never */
         unsigned again;                 /* how many of the last restarts, in a row, came soon after the one before */
+        bool ended;                     /* by itself, and was not started again yet */
 };
 
 struct node_report {

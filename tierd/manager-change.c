@@ -56,7 +56,10 @@ static int bring_kdamond(struct manager *m, size_t i, bool keep, struct diag *re
                         return r;
         }
         m->books.kdamonds[i].pid = 0;
-        return kdamond_start(m->root, &m->slots, m->books.plan, k, &m->capability, manager_quotas(m, i), reterr);
+        r = kdamond_start(m->root, &m->slots, m->books.plan, k, &m->capability, manager_quotas(m, i), reterr);
+        if (r == 0 && m->books.kdamonds[i].ended)
+                manager_note_restart(m, i);
+        return r;
 }
 
 /* Brings kdamond i from one plan, or from the middle of it, to the manager's. *ret_changed: it was not so already. */

@@ -36,5 +36,8 @@ int manager_set_balancing(struct manager *m, struct diag *reterr);
 struct quota_value *manager_quotas(const struct manager *m, size_t i);
 void manager_reset_quotas(struct manager *m, size_t i);
 
+/* Kdamond i, which had ended by itself, runs again: told by manager_take_restarted(). */
+void manager_note_restart(struct manager *m, size_t i);
+
 /* The groups that the configuration's excludes stand for now; NULL when it names none. */
 int manager_expand_groups(int root, const struct config *config, struct cgroup_list **ret, struct diag *reterr);

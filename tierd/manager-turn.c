@@ -143,6 +143,42 @@ static int set_decided(struct manager *m, const struct tuner_quota *decided, str
         return r < 0 || !m->hurry ? r : diag_set(reterr, -EINTR, "cut short: a node is leaving");
 }
 
+/* How many ends of kdamond i in a row, this one included, came soon after the restart before. */
+static unsigned count_ends(const struct manager *m, size_t i, uint64_t now_us) {
+        const struct kdamond_report *report = m->books.kdamonds + i;
+
+        return report->restarted_us > 0 && now_us - report->restarted_us < RESTART_AGAIN_US ? report->again + 1 : 0;
+}
+
+void manager_note_restart(struct manager *m, size_t i) {
+        struct kdamond_report *report = m->books.kdamonds + i;
+
+        report->ended = false;
+        report->restarts++;
+        report->pid = 0;
+        idset_add(&m->restarted, (unsigned) m->books.plan->kdamonds[i].nid);
+}
+
+/*
+ * Leaves the kdamonds that have ended to the plan that is due; whether there are any. By an outdated one they would move what
+ * is to be excluded, or not even start, since the kernel refuses a filter whose group is gone.
+ */
+static bool leave_to_replan(struct manager *m, uint64_t now_us) {
+        bool any = false;
+
+        for (size_t i = 0; i < m->books.plan->n_kdamonds; i++) {
+                struct kdamond_report *report = m->books.kdamonds + i;
+                int slot = slot_of(&m->slots, m->books.plan->kdamonds[i].nid);
+
+                if (kdamond_is_running(m->root, slot, &APPLY_PATIENCE, NULL) != 0)
+                        continue;
+                report->again = count_ends(m, i, now_us);
+                report->restarted_us = now_us;
+                report->ended = any = true;
+        }
+        return any;
+}
+
 /*
  * Starts kdamond i again if it has ended: a commit that failed inside the kernel ends it (before 6.15), and on some kernels
  * every command to it goes on to succeed. `again` gets its node where that was so soon after the last time.
@@ -152,7 +188,7 @@ static int keep_running(struct manager *m, size_t i, uint64_t now_us, struct ids
         struct kdamond_report *report = m->books.kdamonds + i;
         struct diag d = {};
         int slot = slot_of(&m->slots, k->nid), r;
-        unsigned times = 0;
+        unsigned times;
 
         if (report->stale) {
                 r = kdamond_stop(m->root, slot, reterr);
@@ -161,10 +197,12 @@ static int keep_running(struct manager *m, size_t i, uint64_t now_us, struct ids
                 report->stale = false;
         }
         r = kdamond_is_running(m->root, slot, &APPLY_PATIENCE, reterr);
-        if (r != 0)
-                return MIN(r, 0);
-        if (report->restarted_us > 0 && now_us - report->restarted_us < RESTART_AGAIN_US)
-                times = report->again + 1;
+        if (r < 0)
+                return r;
+        report->ended = r == 0;
+        if (r > 0)
+                return 0;
+        times = count_ends(m, i, now_us);
         if (times > RESTART_AGAIN_MAX)
                 return diag_set(reterr, -EIO,
                                 "node %d: its kdamond (/" DAMON_ADMIN "/%d) has ended by itself %u times in a row, each time "
@@ -177,10 +215,8 @@ static int keep_running(struct manager *m, size_t i, uint64_t now_us, struct ids
                 return diag_set(reterr, r, "node %d: its kdamond has ended by itself, and does not start again: %s", k->nid,
                                 d.text);
         report->restarted_us = now_us;
-        report->restarts++;
         report->again = times;
-        report->pid = 0;
-        idset_add(&m->restarted, (unsigned) k->nid);
+        manager_note_restart(m, i);
         if (times > 0)
                 idset_add(again, (unsigned) k->nid);
         return 0;
@@ -280,12 +316,31 @@ static int turn_make(const struct books *b, struct turn *t) {
         return t->kdamonds && t->nodes && t->decided && t->tried && t->applied ? 0 : -ENOMEM;
 }
 
+/* Observes every kdamond; unless `again` is NULL, those that have ended are started again. */
+static int observe(struct manager *m, struct turn *t, uint64_t now_us, struct idset *again, struct diag *reterr) {
+        size_t n = 0;
+        int r;
+
+        for (size_t i = 0; i < m->books.plan->n_kdamonds; i++) {
+                if (m->hurry)
+                        return diag_set(reterr, -EINTR, "cut short: a node is leaving");
+                r = again ? keep_running(m, i, now_us, again, reterr) : 0;
+                if (r < 0)
+                        return r;
+                r = observe_kdamond(m, i, m->books.schemes + n, t->kdamonds + i, t->tried + n, t->applied + n, reterr);
+                if (r < 0)
+                        return r;
+                observe_thread(m, i);
+                n += m->books.plan->kdamonds[i].n_schemes;
+        }
+        return 0;
+}
+
 int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr) {
         _cleanup_(turn_done) struct turn t = {};
         struct idset again = {};
-        struct diag groups_changed = {};
-        size_t n = 0;
-        int r, groups;
+        bool outdated;
+        int r;
 
         *ret_next_us = KERNEL_TURN_US;
         if (turn_make(&m->books, &t) < 0)
@@ -296,25 +351,15 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
         r = read_nodes(m, t.nodes, reterr);
         if (r != 0)
                 return r;
-        groups = check_groups(m, &groups_changed);
-        if (groups < 0) {
-                if (reterr)
-                        *reterr = groups_changed;
-                return groups;
-        }
+        r = check_groups(m, reterr);
+        outdated = r == MANAGER_GROUPS;
+        if (r < 0 || (outdated && leave_to_replan(m, now_us)))
+                return r;
 
-        for (size_t i = 0; i < m->books.plan->n_kdamonds; i++) {
-                if (m->hurry)
-                        return diag_set(reterr, -EINTR, "cut short: a node is leaving");
-                r = keep_running(m, i, now_us, &again, reterr);
-                if (r < 0)
-                        return r;
-                r = observe_kdamond(m, i, m->books.schemes + n, t.kdamonds + i, t.tried + n, t.applied + n, reterr);
-                if (r < 0)
-                        return r;
-                observe_thread(m, i);
-                n += m->books.plan->kdamonds[i].n_schemes;
-        }
+        r = observe(m, &t, now_us, outdated ? NULL : &again, outdated ? NULL : reterr);
+        /* What fails by this plan need not fail by the next. */
+        if (r < 0)
+                return outdated ? MANAGER_GROUPS : r;
         if (m->books.tuner)
                 *ret_next_us = tuner_step(m->books.tuner,
                                           &(struct tuner_sample) {
@@ -323,14 +368,10 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
                                           },
                                           t.decided, m->books.views);
         /* A group that is not excluded yet holds memory that must not move: no quota is raised until the plan knows it. */
-        if (groups == 0)
-                r = set_decided(m, m->books.tuner ? t.decided : NULL, reterr);
+        if (outdated)
+                return MANAGER_GROUPS;
+        r = set_decided(m, m->books.tuner ? t.decided : NULL, reterr);
         if (r < 0)
                 return r;
-        if (groups == MANAGER_GROUPS) {
-                if (reterr)
-                        *reterr = groups_changed;
-                return MANAGER_GROUPS;
-        }
         return idset_is_empty(&again) ? 0 : ended_again(&again, reterr);
 }

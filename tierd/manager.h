@@ -46,7 +46,8 @@ int manager_start(struct manager *m, int root, struct saved *saved, struct confi
  * sets new quotas. *ret_next_us: when the next turn is due, set with every outcome but an error. Returns 0, or with a sentence
  * in reterr:
  *   MANAGER_NODES, MANAGER_GROUPS  the plan does not fit the machine any more, because a node has lost its memory, or because
- *                      control groups below an excluded one came or went: call manager_replan().
+ *                      control groups below an excluded one came or went: call manager_replan(). With MANAGER_GROUPS kdamonds
+ *                      that have ended are left off for it to start, and no kdamond that fails, or ended again, is an error.
  * After an error the same call tries again what it did not get done; -EINTR: it was cut short by m->hurry. -ESTALE: DAMON is
  * another program's by now; nothing of it was touched. An error that says that a kdamond ended again soon after it had been
  * started again comes after all else was done.
@@ -55,7 +56,10 @@ int manager_start(struct manager *m, int root, struct saved *saved, struct confi
 #define MANAGER_GROUPS 2
 int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr);
 
-/* Once, after a turn of whatever outcome: true with a sentence in ret when kdamonds were started again. */
+/*
+ * Once, after a turn of whatever outcome: true with a sentence in ret when kdamonds were started again, by that turn or by a
+ * plan before it.
+ */
 bool manager_take_restarted(struct manager *m, struct diag *ret);
 
 /*

@@ -383,17 +383,8 @@ static void test_death_and_more(void **state) {
         _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
 
         (void) state;
-        scratch_put(f.s, "sys/fs/cgroup/" GROUP_FILE, "0");
-        scratch_put(f.s, "sys/fs/cgroup/db.slice/" GROUP_FILE, "0");
-        free(f.before);
-        f.before = scratch_snapshot(f.s);
-        started(&f, "exclude: [{cgroup: /db.slice}]\n");
+        started(&f, "");
         restarts(&f, 100, 0, "");
-        dies(&f, 1);
-        scratch_put(f.s, "sys/fs/cgroup/db.slice/child/" GROUP_FILE, "0");
-        restarts(&f, 101, MANAGER_GROUPS, "node 1");
-        scratch_remove(f.s, "sys/fs/cgroup/db.slice/child");
-
         dies(&f, 0);
         scratch_reset_faults(f.s);
         f.s->before_write = hurry_on_start;
@@ -401,6 +392,79 @@ static void test_death_and_more(void **state) {
         restarts(&f, 300, -EINTR, "node 0");
         f.s->before_write = NULL;
         f.m.hurry = false;
+        stopped(&f, "stop");
+}
+
+static void replanned(struct fixture *f) {
+        const struct idset none = {};
+        struct diag d = {};
+
+        if (manager_replan(&f->m, &none, &d) != MANAGER_CHANGED)
+                fail_msg("replan: %s", d.text);
+        assert_int_equal(running(f), 3);
+        assert_books(f, "a plan made again");
+}
+
+/* The kernel starts no kdamond that names a group that is gone: what has ended waits for the plan without it. */
+static void test_death_without_group(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                const struct kdamond_report *report;
+                struct diag d = {};
+
+                started(&f, "exclude: [{cgroup: /db.slice}]\n");
+                restarts(&f, 100, 0, "");
+                dies(&f, 1);
+                scratch_remove(f.s, "sys/fs/cgroup/db.slice");
+                restarts(&f, 101, MANAGER_GROUPS, "");
+                assert_int_equal(running(&f), 2);
+
+                /* A plan that fails leaves it off; the next one starts it, and the turn after tells. */
+                scratch_reset_faults(f.s);
+                f.s->fault_at = 20;
+                f.s->fault_error = -EIO;
+                f.s->fault_times = 1;
+                assert_int_equal(manager_replan(&f.m, &(struct idset) {}, &d), -EIO);
+                scratch_reset_faults(f.s);
+                replanned(&f);
+                restarts(&f, 102, 0, "node 1");
+
+                /* Counted, as if the turn had started it. */
+                for (unsigned times = 1; times <= 6; times++) {
+                        report = f.m.books.kdamonds + 1;
+                        assert_int_equal(report->restarts, times);
+                        assert_int_equal(report->again, times - 1);
+                        dies(&f, 1);
+                        if (times % 2)
+                                scratch_put(f.s, "sys/fs/cgroup/db.slice/" GROUP_FILE, "0");
+                        else
+                                scratch_remove(f.s, "sys/fs/cgroup/db.slice");
+                        restarts(&f, 102 + 2 * times, MANAGER_GROUPS, "");
+                        replanned(&f);
+                        restarts(&f, 103 + 2 * times, 0, "node 1");
+                }
+                dies(&f, 1);
+                restarts(&f, 120, -EIO, "");
+                scratch_put(f.s, "sys/fs/cgroup/db.slice/" GROUP_FILE, "0");
+                stopped(&f, "stop");
+        }
+}
+
+/* Nor is what else cannot be had of a kdamond an error while the plan is outdated. */
+static void test_unreadable_without_group(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        const char *tried = DAMON_ADMIN "/1/contexts/0/schemes/0/stats/sz_tried";
+
+        (void) state;
+        started(&f, "exclude: [{cgroup: /db.slice}]\n");
+        scratch_make(f.s, tried, "rubbish", 0400);
+        turn(&f, 1, -EBADMSG);
+        scratch_put(f.s, "sys/fs/cgroup/db.slice/child/" GROUP_FILE, "0");
+        turn(&f, 2, MANAGER_GROUPS);
+        replanned(&f);
+        turn(&f, 3, 0);
+        scratch_remove(f.s, "sys/fs/cgroup/db.slice/child");
         stopped(&f, "stop");
 }
 
@@ -807,10 +871,6 @@ static void test_group_made_anew(void **state) {
                 struct diag d = {};
                 unsigned commits, starts;
 
-                scratch_put(f.s, "sys/fs/cgroup/" GROUP_FILE, "0");
-                scratch_put(f.s, "sys/fs/cgroup/db.slice/" GROUP_FILE, "0");
-                free(f.before);
-                f.before = scratch_snapshot(f.s);
                 started(&f, "exclude: [{cgroup: /db.slice}]\n");
                 turn(&f, 1, 0);
                 scratch_put(f.s, "sys/fs/cgroup/new/" GROUP_FILE, "0");
@@ -843,6 +903,8 @@ int main(void) {
                 cmocka_unit_test(test_silent_death),
                 cmocka_unit_test(test_death_again_and_again),
                 cmocka_unit_test(test_death_and_more),
+                cmocka_unit_test(test_death_without_group),
+                cmocka_unit_test(test_unreadable_without_group),
                 cmocka_unit_test(test_quotas_that_fail),
                 cmocka_unit_test(test_reload),
                 cmocka_unit_test(test_reload_that_fails),
