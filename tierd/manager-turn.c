@@ -9,12 +9,17 @@
 #define KERNEL_TURN_US UINT64_C(1000000)
 
 /*
- * A kdamond that ended by itself is started again. One that ends again this soon makes the turn a failed one, and after so
- * many such ends in a row it stays off, so that every turn fails: what ends it each time would end it the next time too. Long
- * against a turn, short against the time in which an operator looks at the journal.
+ * A kdamond that ended by itself is started again. One that ends again soon makes the turn a failed one, and after so many
+ * such ends in a row it stays off, so that every turn fails: what ends it each time would end it the next time too. Soon is
+ * long against a turn, and where aggregations are short also against the time in which an operator looks at the journal.
  */
 #define RESTART_AGAIN_US UINT64_C(60000000)
 #define RESTART_AGAIN_MAX 5
+/*
+ * The kernel answers a command within an aggregation, and one kdamond has eight of them in a turn at most: five where it is
+ * started (damon/kdamond.c), and three. One that ends each time is found so a turn later, or two where it outlived the first.
+ */
+#define RESTART_AGAIN_AGGREGATIONS (2 * 8)
 
 /* Of an age scheme people are shown nothing (tierd/status.h). */
 static enum stats_set stats_wanted(const struct scheme *s, bool kernel_tunes) {
@@ -143,11 +148,22 @@ static int set_decided(struct manager *m, const struct tuner_quota *decided, str
         return r < 0 || !m->hurry ? r : diag_set(reterr, -EINTR, "cut short: a node is leaving");
 }
 
+/* How long is soon; both ends of it are the beginnings of turns. */
+static uint64_t soon_us(const struct manager *m) {
+        uint64_t us = 0;
+
+        /* Where the kernel tunes the intervals, those in force may be longer than the plan's. */
+        for (size_t i = 0; i < m->books.plan->n_kdamonds; i++)
+                us += RESTART_AGAIN_AGGREGATIONS *
+                      MAX(m->books.plan->monitoring.aggregate_us, m->books.kdamonds[i].aggregate_us);
+        return MAX(us, RESTART_AGAIN_US);
+}
+
 /* How many ends of kdamond i in a row, this one included, came soon after the restart before. */
 static unsigned count_ends(const struct manager *m, size_t i, uint64_t now_us) {
         const struct kdamond_report *report = m->books.kdamonds + i;
 
-        return report->restarted_us > 0 && now_us - report->restarted_us < RESTART_AGAIN_US ? report->again + 1 : 0;
+        return report->restarted_us > 0 && now_us - report->restarted_us < soon_us(m) ? report->again + 1 : 0;
 }
 
 void manager_note_restart(struct manager *m, size_t i) {

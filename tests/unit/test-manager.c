@@ -395,6 +395,28 @@ static void test_death_and_more(void **state) {
         stopped(&f, "stop");
 }
 
+/* Each ends within the next turn, and turns take longer than a minute where the kernel is slow to answer. */
+static void test_death_in_long_turns(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
+        uint64_t now = 100;
+
+        (void) state;
+        started(&f, "monitoring: {sample: 1s, aggregate: 10s}\n");
+        dies(&f, 1);
+        restarts(&f, now, 0, "node 1");
+        for (unsigned times = 1; times <= 5; times++) {
+                dies(&f, 1);
+                restarts(&f, now += 61, -EIO, "node 1");
+        }
+        dies(&f, 1);
+        for (int i = 0; i < 5; i++)
+                restarts(&f, now += 61, -EIO, "");
+        /* Three kdamonds: 480 s since it was started the last time. */
+        restarts(&f, now += 174, -EIO, "");
+        restarts(&f, ++now, 0, "node 1");
+        stopped(&f, "stop");
+}
+
 static void replanned(struct fixture *f) {
         const struct idset none = {};
         struct diag d = {};
@@ -903,6 +925,7 @@ int main(void) {
                 cmocka_unit_test(test_silent_death),
                 cmocka_unit_test(test_death_again_and_again),
                 cmocka_unit_test(test_death_and_more),
+                cmocka_unit_test(test_death_in_long_turns),
                 cmocka_unit_test(test_death_without_group),
                 cmocka_unit_test(test_unreadable_without_group),
                 cmocka_unit_test(test_quotas_that_fail),
