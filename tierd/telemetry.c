@@ -202,6 +202,8 @@ static void remember_plan(struct telemetry *t, const struct status *s) {
                 if (old) {
                         schemes[i] = *old;
                         schemes[i].scheme = s->schemes[i];
+                        /* What has changed up to this snapshot was told by no sample: the next one is no quiet one. */
+                        schemes[i].sampled = false;
                 } else
                         told_scheme_count_from(schemes + i, s, s->schemes + i);
         }

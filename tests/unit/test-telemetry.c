@@ -537,6 +537,14 @@ static void test_sample_quiet(void **state) {
         assert_non_null(strstr(written(k), "TIERD_CURRENT_BP"));
         telemetry_sample(k->telemetry, &k->made.s, NULL, NULL);
         assert_string_equal(written(k), "");
+        /* Also where the plan was told between the change and the sample. */
+        k->made.schemes[0].quota_bytes = 8192;
+        telemetry_plan_changed(k->telemetry, &k->made.s, "pause");
+        (void) written(k);
+        telemetry_sample(k->telemetry, &k->made.s, NULL, NULL);
+        assert_non_null(strstr(written(k), "TIERD_QUOTA_BYTES=8192\n"));
+        telemetry_sample(k->telemetry, &k->made.s, NULL, NULL);
+        assert_string_equal(written(k), "");
 }
 
 /* -- troubles -- */
