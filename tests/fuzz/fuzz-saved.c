@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +28,9 @@
                 }                                                                       \
         } while (0)
 
-static char scratch[32] = "/dev/shm/fuzz-saved.XXXXXX";
+#define SCRATCHES_MAX 100
+
+static char scratch[64];
 static int root = -EBADF, run = -EBADF;
 
 static void scratch_remove(void) {
@@ -42,18 +45,31 @@ static void scratch_remove(void) {
         (void) rmdir(scratch);
 }
 
+/* Takes the place of this number unless a process has it. One that found a fault, or was killed, has left its tree there. */
+static void scratch_take(unsigned number) {
+        struct stat st;
+
+        (void) snprintf(scratch, sizeof(scratch), "/dev/shm/fuzz-saved.%u.%u", (unsigned) getuid(), number);
+        CHECK(mkdir(scratch, 0700) == 0 || errno == EEXIST);
+        root = open(scratch, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (root >= 0 && flock(root, LOCK_EX | LOCK_NB) == 0 && fstat(root, &st) == 0 && st.st_nlink > 0)
+                return;
+        if (root >= 0)
+                (void) close(root);
+        root = -EBADF;
+}
+
 /* A root with one attribute and one file that is none, on a file system where a sync costs nothing. */
 static void scratch_make(void) {
         static const char *const directories[] = {
                 "proc", "proc/sys", "proc/sys/kernel", "proc/sys/kernel/random", "sys", "run",
         };
 
-        CHECK(mkdtemp(scratch));
-        root = open(scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        for (unsigned number = 0; root < 0 && number < SCRATCHES_MAX; number++)
+                scratch_take(number);
         CHECK(root >= 0 && atexit(scratch_remove) == 0);
         for (size_t i = 0; i < ELEMENTSOF(directories); i++)
-                CHECK(mkdirat(root, directories[i], 0755) == 0);
-        CHECK(file_replace(root, BOOT_ID, BOOT "\n", strlen(BOOT "\n")) == 0);
+                CHECK(mkdirat(root, directories[i], 0755) == 0 || errno == EEXIST);
         CHECK(file_replace(root, OUTSIDE, UNTOUCHED, strlen(UNTOUCHED)) == 0);
         run = openat(root, "run", O_PATH | O_DIRECTORY | O_CLOEXEC);
         CHECK(run >= 0);
@@ -81,6 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 len = (size_t) snprintf(record, sizeof(record), "%s", HEADER);
         memcpy(record + len, data + 1, size - 1);
         len += size - 1;
+        /* Each may be what the input before has put back. */
+        CHECK(file_replace(root, BOOT_ID, BOOT "\n", strlen(BOOT "\n")) == 0);
         CHECK(file_replace(root, ATTRIBUTE, "before\n", strlen("before\n")) == 0);
         CHECK(file_replace(run, SAVED_STATE, record, len) == 0);
 
