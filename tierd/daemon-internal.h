@@ -70,6 +70,7 @@ struct daemon {
         struct config *job_config;
         struct idset job_leaving;
         const char *job_why;            /* of the plan */
+        bool job_outdated;              /* it failed, and does not fit any more: manager_is_outdated() */
         int job_result;
         uint64_t job_next_us;
         struct diag job_diag;

@@ -222,9 +222,6 @@ static void turn_failed(struct daemon *d) {
  * that by a turn, that next plan waits for another turn, in the turns' own time.
  */
 static void groups_changed(struct daemon *d) {
-        /* What stops is in force all the same; what moves again waits for a turn under a plan that fits. */
-        if (d->manager.paused)
-                orders_finish_pauses(d, 0, NULL);
         if (d->planned_for_groups) {
                 d->planned_for_groups = false;
                 arm(d->turn_timer, d->job_next_us);
@@ -372,6 +369,7 @@ static void job_replan(void *userdata) {
         struct daemon *d = userdata;
 
         d->job_result = manager_replan(&d->manager, &d->job_leaving, &d->job_diag);
+        d->job_outdated = d->job_result < 0 && d->job_result != -ESTALE && manager_is_outdated(&d->manager);
 }
 
 static void arm_hotplug(struct daemon *d) {
@@ -402,6 +400,16 @@ static void tell_memory(struct telemetry *t, const struct status *before, const 
         }
 }
 
+/* Groups came or went while the plan was brought to the kernel: it is made again, and that is no failure of the kernel's. */
+static void plan_overtaken(struct daemon *d) {
+        struct diag told;
+
+        (void) diag_set(&told, d->job_result, "%s; control groups that are excluded came or went meanwhile", d->job_diag.text);
+        telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_TURN, LOG_WARNING, &told);
+        d->failed_turns_total++;
+        daemon_refresh(d);
+}
+
 static void on_replanned(struct daemon *d) {
         _cleanup_status_ struct status *fresh = NULL;
 
@@ -415,7 +423,10 @@ static void on_replanned(struct daemon *d) {
         if (d->plan_failed) {
                 hotplug_again(&d->hotplug, daemon_now_us() + RETRY_US);
                 arm_hotplug(d);
-                turn_failed(d);
+                if (d->job_outdated)
+                        plan_overtaken(d);
+                else
+                        turn_failed(d);
                 return;
         }
         /* Else the next turn that goes well says so. */
@@ -431,6 +442,12 @@ static void on_replanned(struct daemon *d) {
         notify_status(d);
         arm_hotplug(d);
         d->planned_for_groups = strcmp(d->job_why, "cgroups") == 0;
+        /*
+         * Other groups have brought every kdamond to its plan anew, at rest where tierd is paused: that is in force, even if
+         * no turn should find the plan to fit. What is to move again waits for one.
+         */
+        if (d->planned_for_groups && d->job_result == MANAGER_CHANGED && d->manager.paused)
+                orders_finish_pauses(d, 0, NULL);
         d->turn_due = true;
 }
 

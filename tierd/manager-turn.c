@@ -352,7 +352,11 @@ static int observe(struct manager *m, struct turn *t, uint64_t now_us, struct id
         return 0;
 }
 
-int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr) {
+bool manager_is_outdated(const struct manager *m) {
+        return check_groups(m, NULL) == MANAGER_GROUPS;
+}
+
+static int take_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr) {
         _cleanup_(turn_done) struct turn t = {};
         struct idset again = {};
         bool outdated;
@@ -390,4 +394,12 @@ int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, stru
         if (r < 0)
                 return r;
         return idset_is_empty(&again) ? 0 : ended_again(&again, reterr);
+}
+
+int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr) {
+        int r;
+
+        r = take_turn(m, now_us, ret_next_us, reterr);
+        /* The kernel refuses a filter for a group that is gone, and one may go after the turn has looked. */
+        return r < 0 && r != -EINTR && r != -ESTALE && manager_is_outdated(m) ? MANAGER_GROUPS : r;
 }

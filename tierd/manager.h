@@ -57,6 +57,12 @@ int manager_start(struct manager *m, int root, struct saved *saved, struct confi
 int manager_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr);
 
 /*
+ * Whether the control groups below excluded ones are others by now than in the plan: what failed need not fail under the next
+ * plan, however often that is. Reads the cgroup tree.
+ */
+bool manager_is_outdated(const struct manager *m);
+
+/*
  * Once, after a turn of whatever outcome: true with a sentence in ret when kdamonds were started again, by that turn or by a
  * plan before it.
  */

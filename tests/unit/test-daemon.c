@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -528,6 +529,51 @@ static void test_metrics_file(void **state) {
         as_found(&f);
 }
 
+/* As long as run/churn is there: with every plan that is written a new group is below the excluded one by then. */
+static void churn(const struct scratch *s) {
+        static unsigned writes, made;
+        char path[64];
+
+        if (++writes % 400 > 0 || faccessat(s->root, "run/churn", F_OK, 0) < 0)
+                return;
+        (void) snprintf(path, sizeof(path), "sys/fs/cgroup/db.slice/%u", ++made);
+        (void) mkdirat(s->root, path, 0755);
+        (void) strcat(path, "/memory.stat");
+        (void) mknodat(s->root, path, S_IFREG | 0644, 0);
+}
+
+/* No turn finds the plan to fit: a pause is in force all the same, a reload is done; a resume waits until there is peace. */
+static void test_groups_all_the_time(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new_untold(SCRATCH_7_2);
+        _cleanup_test_bus_ struct test_bus bus;
+        _cleanup_free_ struct call_result *result = calloc(1, sizeof(*result));
+        sd_bus *client;
+
+        (void) state;
+        assert_non_null(result);
+        test_bus_new(&bus);
+        test_bus_start(&bus);
+        scratch_put(f.s, "sys/fs/cgroup/db.slice/memory.stat", "0");
+        scratch_put(f.s, "run/tierd.yaml", "exclude: [{cgroup: /db.slice}]\ntuning: {tuner: kernel}");
+        f.s->before_write = churn;
+        begin(&f);
+        client = bus_client();
+        bus_await_name(client);
+        scratch_put(f.s, "run/churn", "");
+        wait_for_log(&f, "5 the plan is made again for the control groups that are excluded");
+        bus_call_manager(client, "Pause", false, result);
+        if (result->error != 0)
+                fail_msg("%s", result->text);
+        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        wait_for_log(&f, "5 configuration reloaded");
+        assert_int_equal(unlinkat(f.s->root, "run/churn", 0), 0);
+        bus_call_manager(client, "Resume", false, result);
+        assert_int_equal(result->error, 0);
+        sd_bus_flush_close_unref(client);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+}
+
 static void one_began(void) {
         struct pollfd p = { .fd = begun[0], .events = POLLIN };
         char c;
@@ -790,6 +836,7 @@ int main(void) {
                 cmocka_unit_test(test_watchdog),
 
                 cmocka_unit_test(test_metrics_file),
+                cmocka_unit_test(test_groups_all_the_time),
                 cmocka_unit_test(test_metrics_hang),
                 cmocka_unit_test(test_pause_and_failure),
                 cmocka_unit_test(test_patience),
