@@ -66,7 +66,7 @@ static void notify_status(struct daemon *d) {
                                 format_size(d->up_bytes, up, sizeof(up)));
         /* Each message wakes PID 1. */
         if (strcmp(text, d->told_status) != 0 && sd_notifyf(0, "STATUS=%s", text) > 0)
-                (void) strcpy(d->told_status, text);
+                (void) snprintf(d->told_status, sizeof(d->told_status), "%s", text);
 }
 
 void daemon_refresh(struct daemon *d) {

@@ -19,7 +19,7 @@
  * The kernel answers a command within an aggregation, and one kdamond has eight of them in a turn at most: five where it is
  * started (damon/kdamond.c), and three. One that ends each time is found so a turn later, or two where it outlived the first.
  */
-#define RESTART_AGAIN_AGGREGATIONS (2 * 8)
+#define RESTART_AGAIN_AGGREGATIONS (2 * UINT64_C(8))
 
 /* Of an age scheme people are shown nothing (tierd/status.h). */
 static enum stats_set stats_wanted(const struct scheme *s, bool kernel_tunes) {

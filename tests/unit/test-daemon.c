@@ -538,7 +538,7 @@ static void churn(const struct scratch *s) {
                 return;
         (void) snprintf(path, sizeof(path), "sys/fs/cgroup/db.slice/%u", ++made);
         (void) mkdirat(s->root, path, 0755);
-        (void) strcat(path, "/memory.stat");
+        (void) snprintf(path, sizeof(path), "sys/fs/cgroup/db.slice/%u/memory.stat", made);
         (void) mknodat(s->root, path, S_IFREG | 0644, 0);
 }
 

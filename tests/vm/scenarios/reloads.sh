@@ -14,6 +14,7 @@ reload() {
 }
 property() { busctl get-property org.tierd1 /org/tierd1 org.tierd1.Manager "$1" | cut -d' ' -f2; }
 rss_kib() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$tierd/status"; }
+anonymous_kib() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$tierd/status"; }
 fds() { find "/proc/$tierd/fd" -mindepth 1 | wc -l; }
 # The highest age of a region of node 2, in aggregations, by the kernel's own list of what the first scheme of its kdamond tried.
 oldest() {
@@ -57,7 +58,7 @@ while [ $i -lt 20 ]; do
 	configuration $i >/etc/tierd.yaml
 	reload || say "FAILED: reload $i"
 done
-rss=$(rss_kib) fds=$(fds) passed=$(passes)
+rss=$(rss_kib) anonymous=$(anonymous_kib) fds=$(fds) passed=$(passes)
 begun=$(now_ms)
 while [ $i -lt $((COUNT + 20)) ]; do
 	i=$((i + 1))
@@ -69,7 +70,7 @@ while [ $i -lt $((COUNT + 20)) ]; do
 	[ $((i * 10 % COUNT)) -ge 10 ] || grown="${grown-}$(($(rss_kib) - rss)) "
 done
 took=$(($(now_ms) - begun))
-say "$COUNT reloads in $took ms; RSS $rss -> $(rss_kib) KiB, files $fds -> $(fds); RSS on the way, ten times: +$grown"
+say "$COUNT reloads in $took ms; RSS $rss -> $(rss_kib) KiB, of it anonymous $anonymous -> $(anonymous_kib); files $fds -> $(fds); RSS on the way, ten times: +$grown"
 same "reloads by tierd's count" "$(property Reloads)" $((COUNT + 20))
 same "kdamonds (their pids)" "$(for s in 0 1 2; do attribute $DAMON/$s/pid; done | tr '\n' ' ')" "$pids"
 same "files open" "$(fds)" "$fds"
