@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Under test: tierd/saved.c */
 #include "base/file.h"
+#include "tests/fuzz/check.h"
 #include "tierd/saved.h"
 
 #include <errno.h>
@@ -19,14 +20,6 @@
 #define RECORD "run/state"
 #define OUTSIDE "outside"
 #define UNTOUCHED "as it was"
-
-#define CHECK(condition)                                                                \
-        do {                                                                            \
-                if (!(condition)) {                                                     \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-                        abort();                                                        \
-                }                                                                       \
-        } while (0)
 
 #define SCRATCHES_MAX 100
 

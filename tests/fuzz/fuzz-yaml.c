@@ -2,6 +2,7 @@
 /* Under test: policy/config.c policy/keys.c policy/lists.c policy/reader.c */
 /* Under test: policy/source.c policy/suggest.c policy/values.c policy/yaml.c */
 #include "policy/config.h"
+#include "tests/fuzz/check.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -13,14 +14,6 @@
  * Any bytes at all are either a configuration or an error with a place inside the file. What holds for every configuration
  * that was taken is checked here once more, by hand.
  */
-
-#define CHECK(condition)                                                                \
-        do {                                                                            \
-                if (!(condition)) {                                                     \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-                        abort();                                                        \
-                }                                                                       \
-        } while (0)
 
 /* Characters of the line, bytes that are not UTF-8 counting one each at the most; a mark at the start does not count. */
 static size_t line_length(const char *text, size_t len, size_t line) {

@@ -209,6 +209,12 @@ static void as_found(struct fixture *f) {
         assert_int_equal(faccessat(f->run, "state", F_OK, 0), -1);
 }
 
+/* Has the daemon read this configuration. */
+static void reload(struct fixture *f, const char *configuration) {
+        scratch_put(f->s, "run/tierd.yaml", configuration);
+        assert_int_equal(kill(f->pid, SIGHUP), 0);
+}
+
 static void test_life(void **state) {
         _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_7_2);
 
@@ -220,30 +226,25 @@ static void test_life(void **state) {
         wait_for_log(&f, "stopped damon_stat");
 
         /* A good configuration, a bad one, and none. */
-        scratch_put(f.s, "run/tierd.yaml", "demote: {goal: {free: 10%}}");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "demote: {goal: {free: 10%}}");
         told(&f, "RELOADING=1");
         told(&f, "READY=1");
         wait_for_log(&f, "5 configuration reloaded");
         wait_for_log(&f, "aiming at 10% of node 0 free");
-        scratch_put(f.s, "run/tierd.yaml", "demote: {gaol: {free: 10%}}");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "demote: {gaol: {free: 10%}}");
         told(&f, "READY=1");
         wait_for_log(&f, "tierd.yaml:1:10: ");
         wait_for_log(&f, "the configuration before stays in force");
         assert_null(strstr(logged(&f), "stays in force\nthe configuration before"));
-        scratch_put(f.s, "run/tierd.yaml", "nodes: {9: {managed: false}}");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "nodes: {9: {managed: false}}");
         told(&f, "READY=1");
         wait_for_log(&f, "3 the configuration names node 9");
 
         /* There and back. */
-        scratch_put(f.s, "run/tierd.yaml", "tiers: [[0, 1, 2]]");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "tiers: [[0, 1, 2]]");
         told(&f, "STATUS=Nothing to manage");
         assert_as_found(f.s, f.before, "nothing to manage");
-        scratch_put(f.s, "run/tierd.yaml", "telemetry: {interval: 100ms}");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "telemetry: {interval: 100ms}");
         told(&f, "STATUS=Managing 3 nodes");
         wait_for_log(&f, "6 demote 0 -> 1: ");
 
@@ -486,13 +487,11 @@ static void test_watchdog(void **state) {
         told(&f, "READY=1");
         told(&f, "WATCHDOG=1");
         scratch_put(f.s, "run/slow", "");
-        scratch_put(f.s, "run/tierd.yaml", "demote: {goal: {free: 10%}}");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "demote: {goal: {free: 10%}}");
         (void) watchdog_told(&f, "X_SLOW=begins");
         assert_int_equal(watchdog_told(&f, "X_SLOW=ends"), 0);
         told(&f, "WATCHDOG=1");
-        scratch_put(f.s, "run/tierd.yaml", "tiers: [[0, 1, 2]]");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "tiers: [[0, 1, 2]]");
         told(&f, "STATUS=Nothing to manage");
         told(&f, "WATCHDOG=1");
         told(&f, "WATCHDOG=1");
@@ -514,8 +513,7 @@ static void test_metrics_file(void **state) {
         assert_int_equal(kill(f.pid, SIGHUP), 0);
         wait_for_file(&f, "run/b.prom", true);
         assert_int_equal(faccessat(f.s->root, "run/a.prom", F_OK, 0), -1);
-        scratch_put(f.s, "run/tierd.yaml", "telemetry: {interval: 100ms}");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "telemetry: {interval: 100ms}");
         wait_for_file(&f, "run/b.prom", false);
         configure_metrics(&f, "nowhere/c.prom");
         assert_int_equal(kill(f.pid, SIGHUP), 0);
@@ -760,20 +758,17 @@ static void test_patience(void **state) {
         told(&f, "WATCHDOG_USEC=420000000");
         told(&f, "EXTEND_TIMEOUT_USEC=420000000");
         told(&f, "READY=1");
-        scratch_put(f.s, "run/tierd.yaml", "monitoring: {aggregate: 20s}");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "monitoring: {aggregate: 20s}");
         told(&f, "RELOADING=1");
         told(&f, "WATCHDOG_USEC=720000000");
         told(&f, "EXTEND_TIMEOUT_USEC=720000000");
         told(&f, "READY=1");
         /* The way to a faster one is as slow as what is left. */
-        scratch_put(f.s, "run/tierd.yaml", "");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "");
         told(&f, "EXTEND_TIMEOUT_USEC=720000000");
         told(&f, "WATCHDOG_USEC=120000000");
         told(&f, "READY=1");
-        scratch_put(f.s, "run/tierd.yaml", "monitoring: {auto: {sample_max: 1s}}");
-        assert_int_equal(kill(f.pid, SIGHUP), 0);
+        reload(&f, "monitoring: {auto: {sample_max: 1s}}");
         told(&f, "WATCHDOG_USEC=720000000");
         assert_int_equal(kill(f.pid, SIGTERM), 0);
         told(&f, "EXTEND_TIMEOUT_USEC=720000000");
