@@ -134,12 +134,8 @@ void daemon_allow(struct daemon *d, const struct config *next) {
 
 /* Before a plan for another machine: both the old and the new one must be managed in the time allowed. */
 static void allow_more(struct daemon *d) {
-        uint64_t us = patience_read(d->options->root, &d->manager.config->monitoring);
-
-        if (us <= d->patience_us)
-                return;
-        d->patience_us = us;
-        patience_grant(us, &d->watchdog_told_us);
+        d->patience_us = MAX(d->patience_us, patience_read(d->options->root, &d->manager.config->monitoring));
+        patience_grant(d->patience_us, &d->watchdog_told_us);
 }
 
 /* -- start -- */

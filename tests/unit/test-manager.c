@@ -20,6 +20,14 @@ static const char KERNEL_TUNER[] = "tuning: {tuner: kernel}\n";
 #define GROUP_FILE "memory.stat"
 static const char ONE_TIER[] = "tiers: [[0, 1, 2]]\n";
 
+/* Of the writes from here on this one fails, with EIO. */
+static void fail_once(const struct fixture *f, size_t at) {
+        scratch_reset_faults(f->s);
+        f->s->fault_at = at;
+        f->s->fault_error = -EIO;
+        f->s->fault_times = 1;
+}
+
 static void turn(struct fixture *f, uint64_t now_s, int expected) {
         struct diag d = {};
         uint64_t next = 0;
@@ -317,10 +325,7 @@ static void test_silent_death(void **state) {
 
                 /* It does not start: the turn fails, and the next one tries. */
                 dies(&f, 0);
-                scratch_reset_faults(f.s);
-                f.s->fault_at = 3;
-                f.s->fault_error = -EIO;
-                f.s->fault_times = 1;
+                fail_once(&f, 3);
                 assert_int_equal(manager_turn(&f.m, UINT64_C(171000000), &next, &d), -EIO);
                 assert_non_null(strstr(d.text, "node 0"));
                 assert_non_null(strstr(d.text, "cannot write"));
@@ -443,10 +448,7 @@ static void test_death_without_group(void **state) {
                 assert_int_equal(running(&f), 2);
 
                 /* A plan that fails leaves it off; the next one starts it, and the turn after tells. */
-                scratch_reset_faults(f.s);
-                f.s->fault_at = 20;
-                f.s->fault_error = -EIO;
-                f.s->fault_times = 1;
+                fail_once(&f, 20);
                 assert_int_equal(manager_replan(&f.m, &(struct idset) {}, &d), -EIO);
                 scratch_reset_faults(f.s);
                 replanned(&f);
@@ -529,10 +531,7 @@ static void test_quotas_that_fail(void **state) {
                 turn(&f, now++, 0);
                 n = f.s->writes;
                 for (size_t k = 0; k < n; k++) {
-                        scratch_reset_faults(f.s);
-                        f.s->fault_at = k;
-                        f.s->fault_error = -EIO;
-                        f.s->fault_times = 1;
+                        fail_once(&f, k);
                         count_on(&f, now * 10);
                         if (manager_turn(&f.m, now++ * 1000000, &next, &d) >= 0) {
                                 /* This turn wrote less than the one before. */
@@ -640,10 +639,7 @@ static void reload_fails(enum scratch_kernel kernel, const char *from, const cha
                 unsigned before = running(&f);
                 struct diag d = {};
 
-                scratch_reset_faults(f.s);
-                f.s->fault_at = i;
-                f.s->fault_error = -EIO;
-                f.s->fault_times = 1;
+                fail_once(&f, i);
                 if (reload(&f, to, &d) == 0)
                         fail_msg("write %zu failed, and the reload went well", i);
                 assert_non_null(strstr(d.text, "cannot "));
@@ -720,10 +716,7 @@ static void test_stop_that_fails(void **state) {
                 struct diag d = {};
 
                 started(&f, "");
-                scratch_reset_faults(f.s);
-                f.s->fault_at = i;
-                f.s->fault_error = -EIO;
-                f.s->fault_times = 1;
+                fail_once(&f, i);
                 if (manager_stop(&f.m, &d) != -EIO)
                         fail_msg("write %zu failed, and the stop went well", i);
                 assert_non_null(strstr(d.text, "cannot "));
@@ -779,10 +772,7 @@ static void test_replan_without_hold(void **state) {
 
         scratch_make(f.s, DAMON_ADMIN "/0/state", "off", 0600);
         assert_int_equal(scratch_store(f.s, DAMON_ADMIN "/nr_kdamonds", "0"), 0);
-        scratch_reset_faults(f.s);
-        f.s->fault_at = 100;
-        f.s->fault_error = -EIO;
-        f.s->fault_times = 1;
+        fail_once(&f, 100);
         assert_int_equal(manager_replan(&f.m, &none, &d), -EIO);
         assert_non_null(strstr(d.text, f.s->fault_path));
         assert_as_found(f.s, f.before, "a hold that failed");
@@ -805,10 +795,7 @@ static void test_calm_that_fails(void **state) {
         (void) until_quota(&f, 1);
         /* The plan fails too, so that the one before stays in force. */
         assert_int_equal(unlinkat(f.s->root, online, 0), 0);
-        scratch_reset_faults(f.s);
-        f.s->fault_at = 0;
-        f.s->fault_error = -EIO;
-        f.s->fault_times = 1;
+        fail_once(&f, 0);
         assert_true(manager_replan(&f.m, &leaving, &d) < 0);
         assert_non_null(strstr(f.s->fault_path, "/quotas/"));
         assert_true(n_unknown(&f) > 0);
@@ -831,10 +818,7 @@ static void test_replan_told_late(void **state) {
                 /* Someone has written the setting meanwhile, and it fails; what is DAMON's goes well. */
                 scratch_put(f.s, "proc/sys/kernel/numa_balancing", "1");
                 f.m.leaving = leaving;
-                scratch_reset_faults(f.s);
-                f.s->fault_at = 0;
-                f.s->fault_error = -EIO;
-                f.s->fault_times = 1;
+                fail_once(&f, 0);
                 assert_int_equal(manager_replan(&f.m, &leaving, &d), -EIO);
                 assert_int_equal(running(&f), 2);
                 assert_int_equal(manager_replan(&f.m, &leaving, &d), MANAGER_CHANGED);
@@ -842,10 +826,7 @@ static void test_replan_told_late(void **state) {
 
                 /* Nothing is managed any more, and something of it cannot be put back at first. */
                 f.m.leaving = all;
-                scratch_reset_faults(f.s);
-                f.s->fault_at = 0;
-                f.s->fault_error = -EIO;
-                f.s->fault_times = 1;
+                fail_once(&f, 0);
                 assert_int_equal(manager_replan(&f.m, &all, &d), -EIO);
                 assert_int_equal(manager_replan(&f.m, &all, &d), MANAGER_CHANGED);
                 assert_int_equal(manager_replan(&f.m, &all, &d), 0);
@@ -871,10 +852,7 @@ static void test_replan_without_setting(void **state) {
                 /* Someone has written it meanwhile. No haste: the first write is that of the setting. */
                 scratch_put(f.s, "proc/sys/kernel/numa_balancing", "1");
                 f.m.leaving = leaving;
-                scratch_reset_faults(f.s);
-                f.s->fault_at = 0;
-                f.s->fault_error = -EIO;
-                f.s->fault_times = 1;
+                fail_once(&f, 0);
                 assert_int_equal(manager_replan(&f.m, &leaving, &d), -EIO);
                 assert_non_null(strstr(d.text, "/proc/sys/kernel/numa_balancing"));
                 scratch_reset_faults(f.s);
