@@ -60,7 +60,7 @@ objects = $(1:%.c=$(B)/obj/%.o)
 quoted = '$(subst ','\'',$(1))'
 compile_flags = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 
-all: $(PROGRAMS) $(B)/memload $(B)/failwrite.so
+all: $(PROGRAMS) $(B)/memload $(B)/pinned $(B)/failwrite.so
 
 $(B)/obj/flags: FORCE
 	@mkdir -p $(@D)
@@ -80,7 +80,7 @@ $(B)/tierd: $(B)/obj/tierd/main.o $(LIB)
 $(B)/tierctl: $(B)/obj/tierctl/main.o $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
-$(B)/memload: $(B)/obj/tests/vm/memload.o
+$(B)/memload $(B)/pinned: $(B)/%: $(B)/obj/tests/vm/%.o
 	$(CC) $(ALL_LDFLAGS) $^ -o $@
 
 # For guests: fails a write of the program that it is preloaded into.
@@ -270,7 +270,7 @@ lint-deb:
 
 clean:
 	rm -rf build/obj build/tests build/fuzz build/sanitize build/clang build/check build/machines build/demo build/deb \
-		build/libtierd.a build/tierd build/tierctl build/memload build/failwrite.so
+		build/libtierd.a build/tierd build/tierctl build/memload build/pinned build/failwrite.so
 
 distclean:
 	rm -rf build

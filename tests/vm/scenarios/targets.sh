@@ -1,0 +1,183 @@
+# What the kernel's migration does where it should not or cannot move: to nodes that are not there or have no memory, to a full node, of
+# pages that are pinned, and to a node that goes offline meanwhile. Nothing breaks, and what counts as applied was moved.
+# DAMON is driven directly, without tierd.
+# machine: hotplug
+# append: memhp_default_state=online_movable numa_balancing=disable
+# file: build/pinned
+# shellcheck shell=sh
+set -u
+# shellcheck source=tests/vm/scenarios/lib.sh
+. /root/lib.sh
+ROUNDS=3
+# Kernels that take a promotion which fell back to its own node for one that went through are known; there it is only told.
+COUNTS=exact
+# shellcheck disable=SC1091
+[ ! -e /root/settings ] || . /root/settings
+K=$DAMON/0
+S=$K/contexts/0/schemes/0
+
+put() { # FILE VALUE: waits while another writer holds the lock
+	wait_for 20 try_put "$1" "$2" || {
+		say "FAILED: cannot write '$2' to $1"
+		failed=1
+		finish
+	}
+}
+try_put() { echo "$2" >"$1" 2>/dev/null; }
+put_if_there() { [ ! -e "$1" ] || put "$1" "$2"; }
+
+# The ranges of a node's memory, "START END" lines.
+node_ranges() { # NODE
+	size=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	for block in /sys/devices/system/memory/memory[0-9]*; do
+		[ ! -e "$block/node$1" ] || echo $((0x$(cat "$block/phys_index") * size)) $size
+	done | sort -n | awk '
+		NR > 1 && $1 == end { end += $2; next }
+		NR > 1 { printf "%.0f %.0f\n", begin, end }
+		{ begin = $1; end = $1 + $2 }
+		END { printf "%.0f %.0f\n", begin, end }'
+}
+
+# A kdamond over a node, with one scheme that migrates all of it, at most BYTES per second, to a target to be set.
+kdamond_start() { # NODE BYTES
+	echo 1 >$DAMON/nr_kdamonds
+	put $K/contexts/nr_contexts 1
+	put $K/contexts/0/operations paddr
+	put $K/contexts/0/targets/nr_targets 1
+	node_ranges "$1" >/run/ranges
+	put $K/contexts/0/targets/0/regions/nr_regions "$(wc -l </run/ranges)"
+	i=0
+	while read -r from to; do
+		put $K/contexts/0/targets/0/regions/$i/start "$from"
+		put $K/contexts/0/targets/0/regions/$i/end "$to"
+		i=$((i + 1))
+	done </run/ranges
+	put $K/contexts/0/schemes/nr_schemes 1
+	put $S/action migrate_cold
+	put $S/access_pattern/sz/max 18446744073709551615
+	put $S/access_pattern/nr_accesses/max 4294967295
+	put $S/access_pattern/age/max 4294967295
+	put $S/quotas/bytes "$2"
+	put $S/quotas/reset_interval_ms 1000
+	put_if_there $S/apply_interval_us 0
+	put $K/state on
+}
+target() { # NODE
+	put $S/target_nid "$1"
+	put $K/state commit
+	same "kdamond after the commit of target $1" "$(attribute $K/state)" on
+	refresh
+}
+refresh() { put $K/state update_schemes_stats; }
+count() { attribute "$S/stats/$1"; }
+# The node has been gone over so many times since the target was set.
+swept() { # PASSES
+	refresh
+	[ $(($(count sz_tried) - tried_before)) -ge $(($1 * 1024 * MIB)) ]
+}
+sweep() { # PASSES
+	tried_before=$(count sz_tried) applied_before=$(count sz_applied)
+	wait_for 60 swept "$1" || {
+		say "FAILED: the scheme does not pass"
+		failed=1
+	}
+	newly=$(($(count sz_applied) - applied_before))
+}
+node_used() { echo $((($(node_kib "$1" MemTotal) - $(node_kib "$1" MemFree)) * 1024)); }
+blocks() { # STATE: node 2's blocks
+	for block in /sys/devices/system/memory/memory[0-9]*; do
+		[ ! -e "$block/node2" ] || [ "$(cat "$block/state")" != "$1" ] || echo "$block"
+	done
+}
+
+say "kernel $(uname -r)"
+for f in /sys/module/damon_*/parameters/enabled; do [ ! -w "$f" ] || echo N >"$f"; done
+memload_start --set cold:150M@0:idle --thp never
+# Without a limit: a pass goes over the whole node.
+kdamond_start 0 0
+
+for nid in -1 9 1023 2147483647 -2147483648; do
+	target $nid
+	sweep 2
+	same "applied for target $nid" "$newly" 0
+done
+target 0
+sweep 2
+same "applied for the source itself" "$newly" 0
+check "the set on node 0 (%)" "$(resident_percent cold 0)" 99 100
+
+# --- pinned pages
+mkfifo /run/ask
+pinned 0 64 </run/ask >/run/pinned.out &
+pinned=$!
+exec 9>/run/ask
+is_pinned() { grep -q ready /run/pinned.out; }
+wait_for 60 is_pinned || failed=1
+used=$(node_used 1)
+target 1
+sweep 3
+moved=$(($(node_used 1) - used))
+echo >&9
+is_told() { grep -q there /run/pinned.out; }
+wait_for 60 is_told
+say "pinned pages: $(grep there /run/pinned.out | tail -n 1); applied $((newly / MIB)) MiB, node 1 grew by $((moved / MIB)) MiB"
+same "pinned pages on node 0 and whole" "$(tail -n 1 /run/pinned.out)" "there 16384 elsewhere 0 whole 16384 of 16384"
+check "the set on node 1 (%)" "$(resident_percent cold 1)" 99 100
+# Other memory comes and goes meanwhile, and per-CPU lists hold some.
+check "applied beyond node 1's growth (MiB)" $(((newly - moved) / MIB)) -24 24
+exec 9>&-
+wait $pinned
+same "pinned's exit status" $? 0
+
+# --- a full node
+memload_end
+memload_start --set full:fill-5%@1:idle --set cold:300M@0:idle --thp never
+free=$(($(node_kib 1 MemFree) * 1024))
+before=$(resident cold 0)
+oom() { awk '$1 == "oom_kill" { print $2 }' /proc/vmstat; }
+oom_before=$(oom)
+refresh
+sweep 3
+sampled() { [ "$(wc -l </run/memload.json)" -gt $((lines + 4)) ]; }
+lines=$(wc -l </run/memload.json)
+wait_for 20 sampled
+left=$((before - $(resident cold 0)))
+say "full node 1: $((free / MIB)) MiB free before, applied $((newly / MIB)) MiB in 3 passes, $((left / MIB)) MiB of the set left node 0"
+[ $COUNTS = told ] || check "applied to a full node (MiB, at most what was free and per-CPU lists)" $((newly / MIB)) 0 $((free / MIB + 24))
+check "the set that left node 0 (MiB)" $((left / MIB)) 0 $((free / MIB + 24))
+same "killed for want of memory" "$(oom)" "$oom_before"
+memload_end
+
+# --- a node that goes offline and comes back, with migration to it at work
+memload_start --set cold:200M@0:idle --thp never
+round=0
+while [ $round -lt "$ROUNDS" ]; do
+	target 2
+	moving() { refresh && [ "$(count sz_applied)" -gt "$applied_before" ]; }
+	applied_before=$(count sz_applied)
+	wait_for 60 moving || {
+		say "FAILED: nothing moves to node 2"
+		failed=1
+	}
+	try_offline() {
+		for block in $(blocks online); do echo offline >"$block/state" 2>/dev/null; done
+		[ -z "$(blocks online)" ]
+	}
+	wait_for 120 try_offline || {
+		say "FAILED: node 2 does not go offline: $(blocks online | wc -l) blocks are left"
+		failed=1
+	}
+	sweep 1
+	sweep 2
+	same "applied for node 2, gone" "$newly" 0
+	for block in $(blocks offline); do echo online_movable >"$block/state"; done
+	round=$((round + 1))
+done
+say "isolated pages at the end: $(awk '/nr_isolated/ { printf "%s %s ", $1, $2 }' /proc/vmstat)"
+not_isolated() { [ "$(awk '/nr_isolated/ { s += $2 } END { print s }' /proc/vmstat)" -le 64 ]; }
+put $K/state off
+echo 0 >$DAMON/nr_kdamonds
+wait_for 20 not_isolated
+check "pages still isolated" "$(awk '/nr_isolated/ { s += $2 } END { print s }' /proc/vmstat)" 0 64
+memload_end
+finish
