@@ -101,16 +101,17 @@ FORCE:
 
 # -- the machine's packages
 
-# What builds it, what proves it, and what runs the guests. Kernels and a newer QEMU come later, by tests/vm/fetch, from Debian's
-# archive as well, and are unpacked below build/.
+# What builds it, what proves it, what runs the guests, and what builds kernels for them. Stock kernels and a newer QEMU come later, by
+# tests/vm/fetch, from Debian's archive as well, and are unpacked below build/.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libhwloc-dev libcxl-dev libnuma-dev libyaml-dev libsystemd-dev libudev-dev libjson-c-dev
 CHECK_PACKAGES := libcmocka-dev clang clang-tidy clang-format llvm libclang-rt-14-dev valgrind mandoc man-db shellcheck git \
 	dbus-daemon zsh
 GUEST_PACKAGES := cpio zstd xz-utils gzip util-linux procps mmdebstrap fakeroot uidmap
+KERNEL_PACKAGES := flex bison bc libelf-dev libssl-dev patch perl ccache
 DEB_PACKAGES := dpkg-dev debhelper lintian
 
 deps:
-	tests/install-packages $(BUILD_PACKAGES) $(CHECK_PACKAGES) $(GUEST_PACKAGES) $(DEB_PACKAGES)
+	tests/install-packages $(BUILD_PACKAGES) $(CHECK_PACKAGES) $(GUEST_PACKAGES) $(KERNEL_PACKAGES) $(DEB_PACKAGES)
 
 # -- proof
 
