@@ -3,12 +3,13 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $here and $cache are the caller's
 patches_dir() { # SERIES
-	echo "$here/../../kernel-patches/$1"
+	echo "${KERNEL_PATCHES:-$here/../../kernel-patches}/$1"
 }
 
 # The patches of a series, in their order; none is no fault.
 patches_list() { # SERIES
 	dir=$(patches_dir "$1")
+	[ ! -d "$dir" ] || dir=$(cd "$dir" && pwd)
 	[ ! -d "$dir" ] || find "$dir" -maxdepth 1 -name '*.patch' | LC_ALL=C sort
 }
 
