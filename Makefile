@@ -161,6 +161,20 @@ figures: $(PROGRAMS) $(B)/memload
 cost: $(PROGRAMS) $(B)/memload
 	TIMEOUT=2400 tests/vm/scenario cost 7.2 SPAN=600
 
+# -- kernels: the patches of kernel-patches/, and tierd on kernels with and without them
+
+# As reviewers would: git am, checkpatch, W=1.
+check-patches:
+	@tests/vm/check-patches $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard kernel-patches/*/*.patch)))))
+
+# Tuners on kernels, in guests; a run that was cut off goes on where it stopped.
+kernel-table: $(PROGRAMS) $(B)/memload
+	tests/vm/matrix --table docs/kernel-table.md
+
+# All of it, with the kernel's own tests of DAMON and guests on kernels that look for their faults.
+check-kernels: $(PROGRAMS) $(B)/memload
+	@tests/vm/check-kernels
+
 lint: lint-layout lint-shell lint-man lint-journal lint-c
 
 lint-layout:
@@ -285,6 +299,9 @@ help:
 	@echo 'make unit golden golden-update command-line completion valgrind lint promtool clang check-layers'
 	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
 	@echo 'make cost       measure in a guest what tierd costs by itself, and damo beside it (25 minutes)'
+	@echo 'make check-patches   the kernel patches: git am, checkpatch, W=1 builds'
+	@echo 'make kernel-table   tuners on kernels, in guests, into docs/kernel-table.md (an hour)'
+	@echo 'make check-kernels   both, and KUnit and guests on debug kernels (hours; it goes on where it stopped)'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make fuzz-coverage   what they have reached of the files under test'
 	@echo 'make install    to DESTDIR and PREFIX (/usr), SYSCONFDIR (/etc), SYSTEMDUNITDIR (as systemd says)'
@@ -295,6 +312,6 @@ help:
 	@echo 'WERROR=1        warnings are errors, as with CI=true'
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
-.PHONY: all deps check check-quick check-layers unit valgrind golden golden-update command-line completion demo figures cost \
-	tests lint lint-layout lint-c lint-shell lint-man lint-journal lint-deb promtool clang fuzz fuzz-coverage install deb \
-	clean distclean help FORCE
+.PHONY: all deps check check-quick check-layers check-patches check-kernels kernel-table unit valgrind golden golden-update \
+	command-line completion demo figures cost tests lint lint-layout lint-c lint-shell lint-man lint-journal lint-deb promtool \
+	clang fuzz fuzz-coverage install deb clean distclean help FORCE
