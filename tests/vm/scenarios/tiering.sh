@@ -1,8 +1,9 @@
 # One of four trials of a tuner, told by SCENARIO, with its outcome as one line of /out/figures:
-#   RESULT scenario=S tuner=T time_ms=MS residency=PERCENT overshoot_bp=BP limit_bp=BP verdict=pass|fail
+#   RESULT scenario=S tuner=T time_ms=MS residency=PERCENT overshoot_bp=BP limit_bp=BP pass_ms=MS verdict=pass|fail
 # time_ms is when the goal was reached and then held for HOLD seconds (-1: not within SPAN seconds); residency is what the scenario says
 # below; overshoot_bp is the most that was free above the goal of 5 %, and limit_bp what of it is allowed: two points, and what per-CPU
-# lists held at most, for pages that come off them add to what is free.
+# lists held at most, for pages that come off them add to what is free. pass_ms is what a pass over the hot set took, 40 ms on an emulated
+# machine that has its two CPUs for itself (0 where no set is hot): a host that is busy makes the set look colder than it is.
 #
 #   fill     cold pages fill node 0 to 2 % free. Goal: 4.5 % free. residency: of the cold set, on the nodes below nothing else went to
 #            (so, of what left node 0, what is on node 1).
@@ -82,9 +83,7 @@ goal_look() {
 		[ "$free0" -lt 450 ] || met=yes
 		;;
 	slowest | moves)
-		set=hot
-		[ "$SCENARIO" = slowest ] || set=b
-		residency=$(resident_percent $set 0)
+		residency=$(resident_percent "$watched" 0)
 		[ "$residency" -lt 95 ] || met=yes
 		;;
 	three)
@@ -98,6 +97,15 @@ goal_look() {
 		;;
 	esac
 }
+set_passes() { # SET
+	tail -n 12 /run/memload.json | grep "\"set\":\"$1\".*node_bytes" | tail -n 1 | sed 's/.*"passes":\([0-9]*\).*/\1/'
+}
+case $SCENARIO in
+slowest) watched=hot ;;
+moves) watched=b ;;
+three) watched=low ;;
+*) watched= ;;
+esac
 slack=$(($(node_kib 1 MemTotal) * 1024 / 50))
 
 overshoot=0
@@ -118,7 +126,7 @@ look() {
 }
 
 fail_all() {
-	say "RESULT scenario=$SCENARIO tuner=$TUNER time_ms=-1 residency=0 overshoot_bp=0 limit_bp=200 verdict=fail reason=$1"
+	say "RESULT scenario=$SCENARIO tuner=$TUNER time_ms=-1 residency=0 overshoot_bp=0 limit_bp=200 pass_ms=0 verdict=fail reason=$1"
 	failed=1
 	memload_end
 	finish
@@ -134,6 +142,7 @@ if [ "$SCENARIO" = moves ]; then
 	memload_tell "idle a"
 	memload_tell "touch b"
 fi
+[ -z "$watched" ] || passes=$(set_passes $watched)
 
 reached=-1
 while :; do
@@ -148,6 +157,8 @@ while :; do
 	usleep 200000
 done
 
+pass_ms=0
+[ -z "$watched" ] || pass_ms=$((($(now_ms) - start) / ($(set_passes $watched) - passes + 1)))
 limit=$((200 + percpu_max))
 verdict=pass
 [ "$reached" -ge 0 ] && [ "$reached" -le $((SPAN * 1000)) ] || verdict=fail
@@ -155,7 +166,7 @@ verdict=pass
 [ "$overshoot" -le $limit ] || verdict=fail
 say "promoted 2 -> 1 $(($(applied 2 migrate_hot 1) / MIB)) MiB, 1 -> 0 $(($(applied 1 migrate_hot 0) / MIB)) MiB; demoted 0 -> 1 $(($(applied 0 migrate_cold 1) / MIB)) MiB, 1 -> 2 $(($(applied 1 migrate_cold 2) / MIB)) MiB; node 0 free $(node_free 0) bp"
 [ "$SCENARIO" != three ] || say "middle on node 0 $middle %, low off node 2 $low %, cold sets on node 2 $((down / MIB)) MiB of $(((low_bytes - slack) / MIB))"
-say "RESULT scenario=$SCENARIO tuner=$TUNER time_ms=$reached residency=$residency overshoot_bp=$overshoot limit_bp=$limit verdict=$verdict"
+say "RESULT scenario=$SCENARIO tuner=$TUNER time_ms=$reached residency=$residency overshoot_bp=$overshoot limit_bp=$limit pass_ms=$pass_ms verdict=$verdict"
 [ "$ASSERT" != yes ] || same "verdict" $verdict pass
 
 tierd_stop
