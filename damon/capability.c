@@ -23,6 +23,9 @@ static const struct since SINCE[] = {
         { 5, 18, offsetof(struct capability, present) },
         { 5, 18, offsetof(struct capability, paddr) },
         { 6, 3, offsetof(struct capability, filters_dir) },
+        { 6, 3, offsetof(struct capability, anon_filter) },
+        { 6, 3, offsetof(struct capability, memcg_filter) },
+        { 6, 7, offsetof(struct capability, apply_interval) },
         { 6, 9, offsetof(struct capability, user_goals) },
         { 6, 10, offsetof(struct capability, young_filter) },
         { 6, 11, offsetof(struct capability, migrate) },
@@ -40,6 +43,17 @@ static const struct since SINCE[] = {
         { 7, 2, offsetof(struct capability, fail_charge) },
         { 7, 2, offsetof(struct capability, pause) },
 };
+
+/* What the patches of a series add to its releases: kernel-patches/README.md. */
+static const struct since PATCHED[] = {
+        { 6, 1, offsetof(struct capability, migrate) },
+        { 6, 1, offsetof(struct capability, filters_dir) },
+        { 6, 1, offsetof(struct capability, young_filter) },
+        { 6, 12, offsetof(struct capability, node_goals) },
+};
+
+/* The local version that kernels built with tierd's patches carry. */
+#define PATCHED_VERSION "-tierd"
 
 static bool *capability_flag(struct capability *c, size_t offset) {
         return (bool *) (void *) ((char *) c + offset);
@@ -73,6 +87,12 @@ static bool is_graphic(const char *text) {
         return *text == '\0';
 }
 
+static bool is_patched(const char *release) {
+        const char *p = strstr(release, PATCHED_VERSION);
+
+        return p && (p[strlen(PATCHED_VERSION)] == '\0' || strchr(".-+_~", p[strlen(PATCHED_VERSION)]));
+}
+
 /* The release itself, and the faults that no file shows. */
 static int capability_set_release(struct capability *c, const char *release, struct diag *reterr) {
         const char *p = release;
@@ -84,7 +104,7 @@ static int capability_set_release(struct capability *c, const char *release, str
                                 "\"%.80s\" is not a kernel release: expected something like 6.12 or 6.12.117+deb12-amd64.",
                                 release);
         memcpy(c->release, release, len + 1);
-        c->first_window_unlimited = !release_at_least(c, 6, 14);
+        c->first_window_unlimited = release_at_least(c, 6, 11) && !release_at_least(c, 6, 14) && !is_patched(release);
         c->silent_commit = !release_at_least(c, 6, 15);
         return 0;
 }
@@ -98,6 +118,9 @@ int capability_from_release(const char *release, struct capability *ret, struct 
                 return r;
         for (size_t i = 0; i < ELEMENTSOF(SINCE); i++)
                 *capability_flag(&c, SINCE[i].offset) = release_at_least(&c, SINCE[i].major, SINCE[i].minor);
+        for (size_t i = 0; is_patched(release) && i < ELEMENTSOF(PATCHED); i++)
+                if (c.major == PATCHED[i].major && c.minor == PATCHED[i].minor)
+                        *capability_flag(&c, PATCHED[i].offset) = true;
         *ret = c;
         return 0;
 }
@@ -127,6 +150,7 @@ struct file_feature {
 static const struct file_feature FILES[] = {
         { offsetof(struct capability, filters_dir), SCHEME "/filters/nr_filters" },
         { offsetof(struct capability, ops_filters), SCHEME "/ops_filters/nr_filters" },
+        { offsetof(struct capability, apply_interval), SCHEME "/apply_interval_us" },
         { offsetof(struct capability, intervals_goal), CONTEXT "/monitoring_attrs/intervals/intervals_goal/aggrs" },
         { offsetof(struct capability, dests), SCHEME "/dests/nr_dests" },
         { offsetof(struct capability, refresh_ms), SLOT "/refresh_ms" },
@@ -211,6 +235,10 @@ static int probe_staged(int root, struct capability *c, struct diag *reterr) {
                 if (r >= 0)
                         r = probe_keyword(root, type, "young", &c->young_filter, reterr);
                 if (r >= 0)
+                        r = probe_keyword(root, type, "anon", &c->anon_filter, reterr);
+                if (r >= 0)
+                        r = probe_keyword(root, type, "memcg", &c->memcg_filter, reterr);
+                if (r >= 0)
                         r = probe_keyword(root, type, "hugepage_size", &c->hugepage_filter, reterr);
                 if (r < 0)
                         return r;
@@ -276,6 +304,15 @@ struct plan_features capability_features(const struct capability *c) {
                 .user_goals = c->user_goals,
                 .intervals_goal = c->intervals_goal,
                 .young_filter = c->young_filter,
+                .anon_filter = c->anon_filter,
+                .memcg_filter = c->memcg_filter,
                 .hugepage_filter = c->hugepage_filter,
+        };
+}
+
+struct plan_features capability_features_all(void) {
+        return (struct plan_features) {
+                .migrate = true, .node_goals = true, .user_goals = true, .intervals_goal = true, .young_filter = true,
+                .anon_filter = true, .memcg_filter = true, .hugepage_filter = true,
         };
 }

@@ -20,6 +20,9 @@ struct capability {
         bool migrate;                   /* 6.11 */
         bool young_filter;              /* 6.10 */
         bool filters_dir;               /* 6.3: filters/; deprecated in 7.2, to go some day */
+        bool anon_filter;               /* 6.3, and so is memcg; apart, because patched kernels may have filters/ without them */
+        bool memcg_filter;
+        bool apply_interval;            /* 6.7: apply_interval_us */
         bool filter_allow;              /* 6.14 */
         bool ops_filters;               /* 6.15: core_filters/, ops_filters/ */
         bool hugepage_filter;           /* 6.15 */
@@ -34,11 +37,14 @@ struct capability {
         bool goal_tuner;                /* 7.1 */
         bool fail_charge;               /* 7.2 */
         bool pause;                     /* 7.2 */
-        bool first_window_unlimited;    /* a fault, before 6.14: no quota in a scheme's first charge window */
+        bool first_window_unlimited;    /* a fault, 6.11 to 6.13: no quota in a scheme's first charge window */
         bool silent_commit;             /* before 6.15 the commit write succeeds even when the commit failed */
 };
 
-/* From a release string ("6.12.117+deb12-amd64"), for captures and --kernel. -EINVAL when it does not start with N.N. */
+/*
+ * From a release string ("6.12.117+deb12-amd64"), for captures and --kernel. One with "-tierd" in its local version
+ * ("6.1.192-tierd") has, besides, what kernel-patches/ supplies for its series. -EINVAL when it does not start with N.N.
+ */
 int capability_from_release(const char *release, struct capability *ret, struct diag *reterr);
 
 /* The release of proc/version below root; -ENOENT, -EBADMSG with reterr. */
@@ -53,3 +59,6 @@ int capability_read_release(int root, char *buf, size_t size, struct diag *reter
 int capability_probe(int root, struct capability *ret, struct diag *reterr);
 
 struct plan_features capability_features(const struct capability *c);
+
+/* Every feature there is: for what is to be planned before the kernel was asked. */
+struct plan_features capability_features_all(void);

@@ -116,9 +116,9 @@ static bool filter_is_known(const struct filter *f, const struct capability *c) 
         case FILTER_HUGEPAGE_SIZE:
                 return c->hugepage_filter;
         case FILTER_MEMCG:
-                return f->memcg_path && f->memcg_path[0] != '\0';
+                return c->memcg_filter && f->memcg_path && f->memcg_path[0] != '\0';
         case FILTER_ANON:
-                return true;
+                return c->anon_filter;
         }
         return false;
 }
@@ -201,7 +201,8 @@ static uint64_t apply_interval_us(const struct monitoring_config *m, const struc
  * Aging. From 6.14 on `stat` walks the pages of a region past the filters, and the young filter clears what it finds
  * (damon_pa_stat(), damos_folio_filter_match(); the capability `filter_allow` came in the same release). Before, `stat` looks
  * at no page; there a migration that every page is rejected from does the same, once young has looked at it
- * (__damos_pa_filter_out(), 6.12): what the scheme's own filters leave is anonymous or it is not.
+ * (__damos_pa_filter_out(), 6.12): what the scheme's own filters leave is anonymous or it is not. A patched 6.1 knows `young`
+ * alone: what is young is rejected, and cleared, by the scheme's own filter, and the rest by its opposite.
  */
 static void encode_aging_filters(struct encoder *e, const char *dir, const struct scheme *s, const struct capability *c) {
         _cleanup_free_ struct filter *all = NULL;
@@ -218,9 +219,12 @@ static void encode_aging_filters(struct encoder *e, const char *dir, const struc
         }
         if (n > 0)
                 memcpy(all, s->filters, n * sizeof(*all));
-        all[n] = (struct filter) { .type = FILTER_ANON, .matching = true };
-        all[n + 1] = (struct filter) { .type = FILTER_ANON, .matching = false };
-        encode_filters(e, dir, all, n + 2, c);
+        if (c->anon_filter)
+                all[n++] = (struct filter) { .type = FILTER_ANON, .matching = true };
+        else if (n == 0 || all[n - 1].type != FILTER_YOUNG || !all[n - 1].matching)
+                all[n++] = (struct filter) { .type = FILTER_YOUNG, .matching = true };
+        all[n] = (struct filter) { .type = c->anon_filter ? FILTER_ANON : FILTER_YOUNG, .matching = false };
+        encode_filters(e, dir, all, n + 1, c);
 }
 
 static const char *scheme_action(const struct scheme *s, const struct capability *c) {
@@ -252,7 +256,8 @@ void encode_scheme(struct encoder *e, int slot, size_t index, const struct plan 
         encoder_at(e, "%s", scheme);
         encode(e, scheme_action(s, c), "action");
         encode_int(e, s->target_nid, "target_nid");
-        encode_u64(e, apply_interval_us(&p->monitoring, c), "apply_interval_us");
+        if (c->apply_interval)
+                encode_u64(e, apply_interval_us(&p->monitoring, c), "apply_interval_us");
         encode_access_pattern(e, &s->access, &p->monitoring);
         encode_quotas_dir(e, scheme, p, s, c);
         encode_watermarks(e);
@@ -272,7 +277,8 @@ void encode_probe(struct encoder *e, int slot, size_t index, const struct plan *
         encode(e, "stat", "action");
         if (c->migrate)
                 encode_int(e, -1, "target_nid");
-        encode(e, "0", "apply_interval_us");
+        if (c->apply_interval)
+                encode(e, "0", "apply_interval_us");
         encode_access_pattern(e, &probe->access, &p->monitoring);
         encode_quotas_dir(e, scheme, p, NULL, c);
         encode_watermarks(e);

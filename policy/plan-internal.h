@@ -25,6 +25,9 @@ int maker_note(struct maker *m, enum note_kind kind, const char *format, ...) __
 /* The nodes that the configuration names are there, or may come: -EINVAL, reterr saying which is not. */
 int maker_check_nodes(struct maker *m);
 
+/* What is excluded can be told apart by this kernel: -EOPNOTSUPP, reterr saying what cannot. What must not move is no note. */
+int maker_check_excludes(struct maker *m);
+
 /* Which nodes take no part, and why. */
 int maker_note_nodes(struct maker *m);
 

@@ -61,6 +61,22 @@ int maker_check_nodes(struct maker *m) {
         return r;
 }
 
+int maker_check_excludes(struct maker *m) {
+        for (size_t i = 0; i < m->config->n_excludes; i++) {
+                enum exclude_type type = m->config->excludes[i].type;
+
+                if (type == EXCLUDE_CGROUP ? m->features->memcg_filter :
+                    type == EXCLUDE_HUGEPAGE || m->features->anon_filter)
+                        continue;
+                return diag_set(m->reterr, -EOPNOTSUPP,
+                                "exclude: this kernel's DAMON cannot tell %s apart (it lacks the filter \"%s\", which came with "
+                                "Linux 6.3), so what is excluded would move; remove it from exclude, or boot such a kernel",
+                                type == EXCLUDE_CGROUP ? "the pages of a control group" : "anonymous pages and pages of files",
+                                filter_type_to_string(type == EXCLUDE_CGROUP ? FILTER_MEMCG : FILTER_ANON));
+        }
+        return 0;
+}
+
 /* Nodes that the configuration names and that may come. */
 static int note_absent(struct maker *m) {
         const struct idset online = online_nodes(m);

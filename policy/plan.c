@@ -305,6 +305,9 @@ static int make(struct maker *m) {
                         m->reterr, -EOPNOTSUPP,
                         "this kernel's DAMON cannot migrate between nodes: it needs the actions migrate_hot and migrate_cold "
                         "(Linux 6.11, with CONFIG_DAMON_PADDR and CONFIG_DAMON_SYSFS)");
+        r = managing ? maker_check_excludes(m) : 0;
+        if (r < 0)
+                return r;
         r = choose_tuner(m, managing);
         if (r < 0)
                 return r;

@@ -109,6 +109,7 @@ struct plan_features {
         bool user_goals;                /* user_input goals (6.9) */
         bool intervals_goal;            /* 6.15 */
         bool young_filter;              /* 6.10 */
+        bool anon_filter, memcg_filter; /* 6.3; a patched 6.1 has `young` without them */
         bool hugepage_filter;           /* 6.15 */
 };
 
@@ -125,8 +126,8 @@ struct plan_input {
  * Makes the plan. Pure: no file, no clock. A machine of one tier gives a plan without kdamonds and a note, and returns 0.
  * A configured node that is not there but may come (topology's `possible`) is a note.
  * Returns -EINVAL when it cannot be (a configured node that can never be there, no such tuner on this kernel: reterr says
- * what, and what to do), -EOPNOTSUPP when the kernel lacks the migrate actions and there is something to manage and
- * `features` says so, -ENOMEM.
+ * what, and what to do), -EOPNOTSUPP when there is something to manage and `features` says that the kernel lacks the migrate
+ * actions, or the filter for what is excluded; -ENOMEM.
  */
 int plan_make(const struct plan_input *in, struct plan **ret, struct diag *reterr);
 struct plan *plan_free(struct plan *p);

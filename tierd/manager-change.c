@@ -146,7 +146,7 @@ int manager_reload(struct manager *m, struct config *config, struct diag *reterr
         bool changed = false;
         int r;
 
-        r = state_read(m->root, config, &m->capability, &other, reterr);
+        r = state_read(m->root, config, manager_capability(m), &other, reterr);
         if (r < 0)
                 return r;
         manager_swap_state(m, &other);
@@ -208,7 +208,7 @@ int manager_replan(struct manager *m, const struct idset *leaving, struct diag *
                         return r;
         }
         calm_down(m, leaving);
-        r = state_read(m->root, m->config, &m->capability, &other, reterr);
+        r = state_read(m->root, m->config, manager_capability(m), &other, reterr);
         if (r < 0)
                 return r;
         manager_swap_state(m, &other);

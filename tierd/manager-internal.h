@@ -16,9 +16,15 @@ struct state {
 void state_done(struct state *s);
 #define _cleanup_state_ _cleanup_(state_done)
 
-/* The state of the machine as it is now, under `config`. s->config is not touched; s->leaving is an input. */
+/*
+ * The state of the machine as it is now, under `config`. s->config is not touched; s->leaving is an input. `capability` NULL:
+ * the kernel was not asked yet, and its plan shows no more than whether there is anything to manage.
+ */
 int state_read(int root, const struct config *config, const struct capability *capability, struct state *s,
                struct diag *reterr);
+
+/* What the kernel was found to offer; NULL while nothing is held, for then it was not asked. */
+const struct capability *manager_capability(const struct manager *m);
 
 /* Swaps what the manager has with s; its configuration only when s has one. */
 void manager_swap_state(struct manager *m, struct state *s);

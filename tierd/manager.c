@@ -55,7 +55,7 @@ int manager_expand_groups(int root, const struct config *config, struct cgroup_l
 int state_read(int root, const struct config *config, const struct capability *capability, struct state *s,
                struct diag *reterr) {
         _cleanup_plan_ struct plan *plan = NULL;
-        struct plan_features features = capability_features(capability);
+        struct plan_features features = capability ? capability_features(capability) : capability_features_all();
         struct plan_input input = { .config = config, .features = &features, .leaving = &s->leaving };
         int r;
 
@@ -75,6 +75,10 @@ int state_read(int root, const struct config *config, const struct capability *c
                 return diag_set(reterr, r, "out of memory");
         TAKE_PTR(plan);
         return 0;
+}
+
+const struct capability *manager_capability(const struct manager *m) {
+        return saved_n_slots(m->saved) > 0 ? &m->capability : NULL;
 }
 
 struct quota_value *manager_quotas(const struct manager *m, size_t i) {
@@ -164,7 +168,7 @@ int manager_start(struct manager *m, int root, struct saved *saved, struct confi
         r = capability_from_release(release, &m->capability, reterr);
         if (r < 0)
                 return r;
-        r = state_read(root, config, &m->capability, &first, reterr);
+        r = state_read(root, config, NULL, &first, reterr);
         if (r < 0)
                 return r;
         manager_swap_state(m, &first);

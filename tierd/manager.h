@@ -24,7 +24,7 @@ struct manager {
         struct cgroup_list *cgroups;    /* what the configuration's excluded groups stand for in the plan; NULL: none named */
         struct idset leaving;           /* nodes whose memory is being taken away: left out of the plan */
         struct books books;             /* the plan, and what is known of it; no plan before manager_start() */
-        struct capability capability;
+        struct capability capability;   /* found by trying while DAMON is held, else by the release */
         struct slot_map slots;
         atomic_bool hurry;              /* set by the loop at any time: a node is leaving, so a turn is to be cut short */
         struct idset restarted;         /* nodes whose kdamonds were started again, which nobody took note of yet */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/restore.h"
 #include "base/cleanup.h"
+#include "damon/apply.h"
 #include "damon/capability.h"
 #include "damon/ops.h"
 #include "policy/plan.h"
@@ -60,24 +61,21 @@ int restore_run(const struct daemon_options *options, struct diag *reterr) {
         return first < 0 ? first : MIN(second, 0);
 }
 
-/* 1 when the daemon would manage something by this plan, 0 when not. */
+/*
+ * 1 when the daemon would manage something, 0 when not. What this kernel's DAMON can do is the daemon's to find out; one
+ * without DAMON is refused here already.
+ */
 static int has_work(int root, const struct config *config, const struct topology *topology, struct diag *reterr) {
         _cleanup_plan_ struct plan *plan = NULL;
-        struct capability capability;
-        struct plan_features features;
+        struct plan_features features = capability_features_all();
         struct plan_input input = { .config = config, .topology = topology, .features = &features };
-        char release[sizeof(capability.release)];
         int r;
 
-        r = capability_read_release(root, release, sizeof(release), reterr);
-        if (r < 0)
-                return r;
-        r = capability_from_release(release, &capability, reterr);
-        if (r < 0)
-                return r;
-        features = capability_features(&capability);
         r = plan_make(&input, &plan, reterr);
-        return r < 0 ? r : plan->n_kdamonds > 0;
+        if (r < 0 || plan->n_kdamonds == 0)
+                return r;
+        r = damon_read_owners(root, reterr);
+        return r < 0 ? r : 1;
 }
 
 int prepare_run(const struct daemon_options *options, struct diag *reterr) {

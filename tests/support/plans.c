@@ -103,6 +103,17 @@ struct plan *plan_three_tiers(enum tuner_kind tuner) {
         return plan_of(3, tuner);
 }
 
+struct plan *plan_young_only(struct plan *p) {
+        for (size_t i = 0; i < p->n_kdamonds; i++)
+                for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++) {
+                        struct scheme *s = &p->kdamonds[i].schemes[j];
+
+                        s->filters += s->n_filters - 1;
+                        s->n_filters = 1;
+                }
+        return p;
+}
+
 struct slot_map slots_for(unsigned n) {
         struct slot_map m = {};
 

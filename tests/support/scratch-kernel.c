@@ -88,12 +88,12 @@ static const struct entry SCHEME[] = {
         { "stats/qt_exceeds", "0", 0, true },
         { "stats/nr_snapshots", "0", 700, true },
         { "stats/max_nr_snapshots", "0", 700, false },
-        { "tried_regions/total_bytes", "0", 0, true },
+        { "tried_regions/total_bytes", "0", 602, true },
 };
 
 static const struct entry FILTER[] = {
-        { "type", "anon", 0, false },   { "matching", "N", 0, false },     { "allow", "N", 614, false },
-        { "memcg_path", "", 0, false }, { "addr_start", "0", 606, false }, { "addr_end", "0", 606, false },
+        { "type", "anon", 603, false },   { "matching", "N", 603, false }, { "allow", "N", 614, false },
+        { "memcg_path", "", 603, false }, { "addr_start", "0", 606, false }, { "addr_end", "0", 606, false },
         { "min", "0", 615, false },     { "max", "0", 615, false },        { "damon_target_idx", "0", 606, false },
 };
 
@@ -164,8 +164,8 @@ static const struct {
         { "action", "pageout", 0, NULL },
         { "action", "migrate_hot", 611, NULL },
         { "action", "migrate_cold", 611, NULL },
-        { "type", "anon", 0, "/core_filters/" },
-        { "type", "memcg", 0, "/core_filters/" },
+        { "type", "anon", 603, "/core_filters/" },
+        { "type", "memcg", 603, "/core_filters/" },
         { "type", "young", 610, "/core_filters/" },
         { "type", "hugepage_size", 615, "/core_filters/" },
         { "type", "addr", 606, "/ops_filters/" },
@@ -180,18 +180,45 @@ static const struct {
         { "goal_tuner", "temporal", 701, NULL },
 };
 
+/* What the patches of kernel-patches/6.1 add: attributes, their first value where it is another one, and keywords. */
+static const struct {
+        const char *name, *initial;
+} PATCHED_6_1[] = {
+        { "target_nid", "-1" },
+        { "filters/nr_filters", "0" },
+        { "type", "young" },
+        { "matching", "N" },
+        { "migrate_hot", NULL },
+        { "migrate_cold", NULL },
+        { "young", NULL },
+};
+
+/* Whether this kernel has what came with release `since`; *initial, which may be NULL, may become the patched one's. */
+static bool has(const struct scratch *s, unsigned since, const char *name, const char **initial) {
+        if (since <= s->version)
+                return true;
+        for (size_t i = 0; s->kernel == SCRATCH_6_1 && i < ELEMENTSOF(PATCHED_6_1); i++)
+                if (strcmp(name, PATCHED_6_1[i].name) == 0) {
+                        if (initial)
+                                *initial = PATCHED_6_1[i].initial;
+                        return true;
+                }
+        return false;
+}
+
 static void make_children(struct scratch *s, const char *dir, const struct entry *entries, size_t n, uint64_t count) {
         for (uint64_t i = 0; i < count; i++)
                 for (size_t k = 0; k < n; k++) {
+                        const char *initial = entries[k].initial;
                         char path[PATH_SIZE];
 
-                        if (entries[k].since > s->version ||
+                        if (!has(s, entries[k].since, entries[k].path, &initial) ||
                             path_format(path, sizeof(path), "%s/%llu/%s", dir, (unsigned long long) i, entries[k].path) < 0)
                                 continue;
                         if (s->no_paddr && strcmp(entries[k].path, "avail_operations") == 0)
                                 scratch_make(s, path, "vaddr\nfvaddr", 0400);
                         else
-                                scratch_make(s, path, entries[k].initial, entries[k].read_only ? 0400 : 0600);
+                                scratch_make(s, path, initial, entries[k].read_only ? 0400 : 0600);
                 }
 }
 
@@ -351,6 +378,10 @@ static void charge_windows(struct scratch *s, int slot, const char *context, boo
         }
 }
 
+static bool has_window_fault(const struct scratch *s) {
+        return s->version >= 611 && s->version < 614;
+}
+
 static int check_context(struct scratch *s, const char *context) {
         int r;
 
@@ -397,7 +428,7 @@ static int start(struct scratch *s, int slot, const char *context) {
         s->started[slot] = true;
         s->starts++;
         set_running(s, slot, true);
-        if (s->version < 614)
+        if (has_window_fault(s))
                 charge_windows(s, slot, context, false);
         return 0;
 }
@@ -414,7 +445,7 @@ static int commit(struct scratch *s, int slot, const char *context) {
                 return 0;
         }
         s->commits++;
-        if (s->version < 614)
+        if (has_window_fault(s))
                 charge_windows(s, slot, context, true);
         return 0;
 }
@@ -481,7 +512,7 @@ static bool is_valid(struct scratch *s, const char *path, const char *name, cons
         case KEYWORD:
                 for (size_t k = 0; k < ELEMENTSOF(KEYWORDS); k++)
                         if (strcmp(name, KEYWORDS[k].name) == 0 && strcmp(value, KEYWORDS[k].keyword) == 0 &&
-                            KEYWORDS[k].since <= s->version && !(KEYWORDS[k].not_in && strstr(path, KEYWORDS[k].not_in)))
+                            has(s, KEYWORDS[k].since, value, NULL) && !(KEYWORDS[k].not_in && strstr(path, KEYWORDS[k].not_in)))
                                 return true;
                 return false;
         }

@@ -26,6 +26,7 @@ static const struct {
         unsigned version;
         const char *release;
 } KERNELS[_SCRATCH_KERNEL_MAX] = {
+        [SCRATCH_6_1] = { 601, "6.1.192-tierd" },
         [SCRATCH_6_12] = { 612, "6.12.117+deb12-amd64" },
         [SCRATCH_6_18] = { 618, "6.18.44" },
         [SCRATCH_7_2] = { 702, "7.2.13+deb14-amd64" },

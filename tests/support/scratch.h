@@ -13,10 +13,11 @@
  * --wrap=file_write, --wrap=file_replace and --wrap=file_read_line, so that writes below the root of the scratch come here
  * first; everything else is real files and real code. One scratch at a time.
  *
- * It is written from mm/damon/sysfs*.c of Linux 6.12 and 7.2, and from the release table for 6.18.
+ * It is written from mm/damon/sysfs*.c of Linux 6.1, 6.12 and 7.2, and from the release table for 6.18. SCRATCH_6_1 is one with
+ * the patches of kernel-patches/6.1.
  */
 
-enum scratch_kernel { SCRATCH_6_12, SCRATCH_6_18, SCRATCH_7_2, _SCRATCH_KERNEL_MAX };
+enum scratch_kernel { SCRATCH_6_1, SCRATCH_6_12, SCRATCH_6_18, SCRATCH_7_2, _SCRATCH_KERNEL_MAX };
 
 #define SCRATCH_SLOTS_MAX 16
 #define SCRATCH_SCHEMES_MAX 32
@@ -25,7 +26,7 @@ struct scratch {
         char path[64];
         int root;
         enum scratch_kernel kernel;
-        unsigned version;               /* 612, 618, 702 */
+        unsigned version;               /* 601, 612, 618, 702 */
         struct idset memory;            /* nodes with memory: migrating elsewhere, or a goal elsewhere, is an oops */
 
         /*

@@ -27,7 +27,17 @@ static void test_releases(void **state) {
         assert_false(c.present);
         c = from("6.1.192-1-amd64");
         assert_true(c.present && c.paddr);
-        assert_false(c.migrate || c.filters_dir || c.user_goals);
+        assert_false(c.migrate || c.filters_dir || c.user_goals || c.apply_interval || c.first_window_unlimited);
+        c = from("6.1.192-tierd");
+        assert_true(c.migrate && c.filters_dir && c.young_filter && c.silent_commit);
+        assert_false(c.anon_filter || c.memcg_filter || c.filter_allow || c.user_goals || c.apply_interval);
+        c = from("6.12.117-tierd+1");
+        assert_true(c.node_goals && c.anon_filter && c.silent_commit);
+        assert_false(c.first_window_unlimited || c.ops_filters);
+        c = from("6.12.117-tierdown");
+        assert_true(c.first_window_unlimited && !c.node_goals);
+        c = from("6.2.0-tierd");
+        assert_false(c.migrate);
         c = from("6.10.14");
         assert_true(c.young_filter && c.user_goals);
         assert_false(c.migrate);

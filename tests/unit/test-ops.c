@@ -18,6 +18,8 @@
 
 static const char *const RELEASES[] = { "6.12.117+deb12-amd64", "6.18.44", "7.2.13+deb14-amd64" };
 
+#define PATCHED_6_1 "6.1.192-tierd"
+
 static struct capability capability_of(const char *release) {
         struct capability c;
 
@@ -291,6 +293,48 @@ static void test_aging(void **state) {
         ops_free(o);
 }
 
+/* A 6.1 with tierd's patches: nothing that came later is written, and aging rejects every page by `young` alone. */
+static void test_patched_6_1(void **state) {
+        struct capability c = capability_of(PATCHED_6_1);
+        struct plan *p = plan_young_only(plan_three_tiers(TUNER_DIRECT));
+        struct slot_map m = slots_for(3);
+        struct scheme demote = p->kdamonds[1].schemes[0];
+        struct ops *o = kdamond_ops(p, 1, &c);
+
+        (void) state;
+        assert_value(o, SCHEME(1, 0) "action", "migrate_cold");
+        assert_value(o, SCHEME(1, 0) "target_nid", "2");
+        assert_value(o, SCHEME(1, 0) "filters/nr_filters", "1");
+        assert_value(o, SCHEME(1, 0) "filters/0/type", "young");
+        assert_value(o, SCHEME(1, 0) "filters/0/matching", "Y");
+        assert_value(o, SCHEME(1, 1) "filters/0/matching", "N");
+        /* No fault of the first window there: the quota is the plan's from the start. */
+        assert_value(o, SCHEME(1, 0) "quotas/reset_interval_ms", "1000");
+        assert_null(value_of(o, SCHEME(1, 0) "apply_interval_us"));
+        assert_null(value_of(o, SCHEME(1, 0) "quotas/goals/nr_goals"));
+        assert_null(value_of(o, SCHEME(1, 0) "filters/0/allow"));
+        ops_free(o);
+
+        p->kdamonds[1].schemes[0].direction = AGE;
+        o = kdamond_ops(p, 1, &c);
+        assert_value(o, SCHEME(1, 0) "action", "migrate_cold");
+        assert_value(o, SCHEME(1, 0) "filters/nr_filters", "2");
+        assert_value(o, SCHEME(1, 0) "filters/0/type", "young");
+        assert_value(o, SCHEME(1, 0) "filters/0/matching", "Y");
+        assert_value(o, SCHEME(1, 0) "filters/1/type", "young");
+        assert_value(o, SCHEME(1, 0) "filters/1/matching", "N");
+        ops_free(o);
+
+        /* What it has no filter for is refused, never left out. */
+        for (enum filter_type type = FILTER_ANON; type <= FILTER_HUGEPAGE_SIZE; type++) {
+                struct filter f = { .type = type, .matching = true, .memcg_path = (char *) "/db.slice" };
+
+                demote.filters = &f;
+                p->kdamonds[1].schemes[0] = demote;
+                assert_int_equal(ops_make_kdamond(&m, p, &p->kdamonds[1], &c, &o), -EOPNOTSUPP);
+        }
+}
+
 static void test_what_cannot_be(void **state) {
         struct capability old = capability_of("6.1.192"), c = capability_of("6.12");
         struct plan *p = plan_two_nodes(TUNER_DIRECT);
@@ -362,22 +406,25 @@ static int assert_covered(const char *path, const struct stat *st, int type, str
 /* Everything is taken, in this order, by each kernel; and no attribute is left to chance. */
 static void test_whole_plans(void **state) {
         (void) state;
-        for (size_t i = 0; i < ELEMENTSOF(RELEASES); i++) {
-                const enum tuner_kind tuners[] = { TUNER_DIRECT, i == 0 ? TUNER_FEEDBACK : TUNER_KERNEL };
+        for (enum scratch_kernel k = 0; k < _SCRATCH_KERNEL_MAX; k++) {
+                const char *release = k == SCRATCH_6_1 ? PATCHED_6_1 : RELEASES[k - SCRATCH_6_12];
+                const enum tuner_kind tuners[] = { TUNER_DIRECT, k == SCRATCH_6_12 ? TUNER_FEEDBACK : TUNER_KERNEL };
 
-                for (size_t t = 0; t < ELEMENTSOF(tuners); t++) {
+                for (size_t t = 0; t < (k == SCRATCH_6_1 ? 1 : ELEMENTSOF(tuners)); t++) {
                         struct plan *p = plan_three_tiers(tuners[t]);
-                        struct scratch *s = scratch_new((enum scratch_kernel) i);
-                        struct capability c = capability_of(RELEASES[i]);
+                        struct scratch *s = scratch_new(k);
+                        struct capability c = capability_of(release);
                         const struct apply_patience once = { .tries = 1 };
                         struct slot_map m = slots_for(3);
                         struct diag d = {};
                         char path[200];
                         struct ops *o;
 
+                        if (k == SCRATCH_6_1)
+                                p = plan_young_only(p);
                         assert_int_equal(ops_make_all(&m, p, &c, &o), 0);
                         if (apply_ops(s->root, o, &once, NULL, &d) < 0)
-                                fail_msg("%s: %s", RELEASES[i], d.text);
+                                fail_msg("%s: %s", release, d.text);
                         assert_false(s->unlimited);
                         assert_null(s->oops);
                         assert_int_equal(s->starts, 3);
@@ -413,6 +460,7 @@ int main(void) {
                 cmocka_unit_test(test_6_12),
                 cmocka_unit_test(test_7_2),
                 cmocka_unit_test(test_feedback),
+                cmocka_unit_test(test_patched_6_1),
                 cmocka_unit_test(test_auto_intervals),
                 cmocka_unit_test(test_allowing_filters), cmocka_unit_test(test_aging),
                 cmocka_unit_test(test_what_cannot_be),

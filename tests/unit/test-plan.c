@@ -67,16 +67,20 @@ static void make_three_tiers(struct machine *m) {
         make_machine(m, (const int[]) { 0, -1, 1, -1, 2 }, 5, (const int[][2]) { { 0, 1 }, { 1, 2 } }, 2);
 }
 
-static const struct plan_features linux_6_12 = { .migrate = true, .user_goals = true, .young_filter = true };
+static const struct plan_features linux_6_12 = {
+        .migrate = true, .user_goals = true, .young_filter = true, .anon_filter = true, .memcg_filter = true,
+};
 static const struct plan_features linux_6_18 = {
         .migrate = true,
         .node_goals = true,
         .user_goals = true,
         .intervals_goal = true,
         .young_filter = true,
+        .anon_filter = true,
+        .memcg_filter = true,
         .hugepage_filter = true,
 };
-static const struct plan_features linux_6_1 = {};
+static const struct plan_features linux_6_1 = {}, linux_6_1_patched = { .migrate = true, .young_filter = true };
 
 static struct config *parse(const char *yaml) {
         struct config *c = NULL;
@@ -438,6 +442,25 @@ static void test_filters(void **state) {
         assert_filter(&old->kdamonds[0].schemes[0].filters[0], FILTER_MEMCG, true);
 }
 
+/* What must not move, and cannot be told apart, is no note: huge pages alone are left to move, as ever. */
+static void test_excludes_without_filters(void **state) {
+        _cleanup_plan_ struct plan *p = NULL, *one = NULL;
+        struct machine m;
+
+        (void) state;
+        make_two_tiers(&m);
+        assert_refused(&m, "exclude: [{type: anon}]", &linux_6_1_patched, -EOPNOTSUPP, "anonymous pages and pages of files");
+        assert_refused(&m, "exclude: [{type: file}]", &linux_6_1_patched, -EOPNOTSUPP, "would move");
+        assert_refused(&m, "exclude: [{type: hugepage}, {cgroup: /a}]", &linux_6_1_patched, -EOPNOTSUPP, "\"memcg\"");
+        p = make(&m, "exclude: [{type: hugepage}]", &linux_6_1_patched);
+        assert_int_equal(p->n_notes, 1);
+        assert_int_equal(p->tuner, TUNER_DIRECT);
+        assert_int_equal(p->kdamonds[0].schemes[1].direction, AGE);
+        make_one_tier(&m);
+        one = make(&m, "exclude: [{type: anon}]", &linux_6_1_patched);
+        assert_int_equal(one->n_kdamonds, 0);
+}
+
 /* Aging stands behind the moving schemes, beside a demote scheme, under direct, where there is a young filter. */
 static void test_aging(void **state) {
         _cleanup_plan_ struct plan *p = NULL, *kernel = NULL, *bare = NULL;
@@ -586,6 +609,7 @@ int main(void) {
                 cmocka_unit_test(test_probes),  cmocka_unit_test(test_aging),
                 cmocka_unit_test(test_tuners),    cmocka_unit_test(test_intervals),
                 cmocka_unit_test(test_refusals), cmocka_unit_test(test_words),
+                cmocka_unit_test(test_excludes_without_filters),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
