@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "damon/attribute.h"
+#include "damon/capability.h"
+#include "policy/missing.h"
 
 #include <string.h>
 
@@ -178,15 +180,24 @@ static void describe_slots(int root, int n, char *buf, size_t size) {
                 (void) snprintf(buf + len, size - len, ", and %d more", n - SHOWN);
 }
 
+/* Why there is no interface, by the release where it can be read. */
+static const char *describe_missing(int root, char *buf, size_t size) {
+        struct capability c = {};
+        char release[sizeof(c.release)];
+
+        if (capability_read_release(root, release, sizeof(release), NULL) >= 0)
+                (void) capability_from_release(release, &c, NULL);
+        /* What a kernel has of tierd's patches it need not be given again. */
+        return missing_describe(MISSING_DAMON, c.migrate ? 0 : c.major, c.migrate ? 0 : c.minor, buf, size);
+}
+
 int damon_read_owners(int root, struct diag *reterr) {
-        char text[32], slots[512];
+        char text[32], slots[512], missing[512];
         int r, n;
 
         r = attribute_read(root, DAMON_ADMIN "/nr_kdamonds", text, sizeof(text), &APPLY_PATIENCE, reterr);
         if (r == -ENOENT)
-                return diag_set(reterr, r,
-                                "/" DAMON_ADMIN ": this kernel has no DAMON sysfs interface (built without "
-                                "CONFIG_DAMON_SYSFS, or older than 5.18).");
+                return diag_set(reterr, r, "/" DAMON_ADMIN " is not there: %s.", describe_missing(root, missing, sizeof(missing)));
         if (r < 0)
                 return r;
         r = parse_int(text, 0, INT32_MAX, &n);

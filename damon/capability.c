@@ -104,7 +104,8 @@ static int capability_set_release(struct capability *c, const char *release, str
                                 "\"%.80s\" is not a kernel release: expected something like 6.12 or 6.12.117+deb12-amd64.",
                                 release);
         memcpy(c->release, release, len + 1);
-        c->first_window_unlimited = release_at_least(c, 6, 11) && !release_at_least(c, 6, 14) && !is_patched(release);
+        c->patched = is_patched(release);
+        c->first_window_unlimited = release_at_least(c, 6, 11) && !release_at_least(c, 6, 14) && !c->patched;
         c->silent_commit = !release_at_least(c, 6, 15);
         return 0;
 }
@@ -118,7 +119,7 @@ int capability_from_release(const char *release, struct capability *ret, struct 
                 return r;
         for (size_t i = 0; i < ELEMENTSOF(SINCE); i++)
                 *capability_flag(&c, SINCE[i].offset) = release_at_least(&c, SINCE[i].major, SINCE[i].minor);
-        for (size_t i = 0; is_patched(release) && i < ELEMENTSOF(PATCHED); i++)
+        for (size_t i = 0; c.patched && i < ELEMENTSOF(PATCHED); i++)
                 if (c.major == PATCHED[i].major && c.minor == PATCHED[i].minor)
                         *capability_flag(&c, PATCHED[i].offset) = true;
         *ret = c;
@@ -300,6 +301,9 @@ struct plan_features capability_features(const struct capability *c) {
         return (struct plan_features){
                 /* The keyword is taken also where nothing monitors physical addresses. */
                 .migrate = c->migrate && c->paddr,
+                .paddr = c->paddr,
+                .major = c->major,
+                .minor = c->minor,
                 .node_goals = c->node_goals,
                 .user_goals = c->user_goals,
                 .intervals_goal = c->intervals_goal,
@@ -312,7 +316,7 @@ struct plan_features capability_features(const struct capability *c) {
 
 struct plan_features capability_features_all(void) {
         return (struct plan_features) {
-                .migrate = true, .node_goals = true, .user_goals = true, .intervals_goal = true, .young_filter = true,
+                .paddr = true, .migrate = true, .node_goals = true, .user_goals = true, .intervals_goal = true, .young_filter = true,
                 .anon_filter = true, .memcg_filter = true, .hugepage_filter = true,
         };
 }

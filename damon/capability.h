@@ -15,6 +15,7 @@
 struct capability {
         char release[80];               /* "6.12.117+deb12-amd64" */
         unsigned major, minor;
+        bool patched;                   /* its local version says that it has tierd's patches */
         bool present;                   /* the sysfs interface is there at all (CONFIG_DAMON_SYSFS) */
         bool paddr;                     /* operations "paddr" */
         bool migrate;                   /* 6.11 */

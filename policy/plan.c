@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/missing.h"
 #include "policy/plan-internal.h"
 
 #include <errno.h>
@@ -84,6 +85,7 @@ const struct kdamond_plan *plan_kdamond(const struct plan *p, int nid) {
 /* Who decides the quotas. `managing`: there are schemes at all, so the kernel matters. */
 static int choose_tuner(struct maker *m, bool managing) {
         enum tuner_kind tuner = m->config->tuner == TUNER_AUTO ? TUNER_BEST : m->config->tuner;
+        char text[256];
 
         if (tuner == TUNER_FEEDBACK)
                 return diag_set(
@@ -92,8 +94,10 @@ static int choose_tuner(struct maker *m, bool managing) {
                         "migrate, or tuner: kernel");
         if (tuner == TUNER_KERNEL && managing && !m->features->node_goals)
                 return diag_set(m->reterr, -EINVAL,
-                                "tuner: kernel needs the quota goals node_mem_used_bp and node_mem_free_bp, which this kernel "
-                                "does not have (Linux 6.16, or an older one with tierd's kernel patches); write tuner: direct");
+                                "tuner: kernel needs the quota goals node_mem_used_bp and node_mem_free_bp: %s; write tuner: "
+                                "direct",
+                                missing_describe(MISSING_NODE_GOALS, m->features->major, m->features->minor, text,
+                                                 sizeof(text)));
         m->plan->tuner = tuner;
         return 0;
 }
@@ -293,6 +297,15 @@ static bool has_schemes(const struct maker *m) {
         return false;
 }
 
+static int refuse_kernel(const struct maker *m) {
+        const struct plan_features *f = m->features;
+        char text[256];
+
+        return diag_set(m->reterr, -EOPNOTSUPP, "this kernel's DAMON cannot migrate between nodes: %s",
+                        missing_describe(f->paddr || f->major < 6 ? MISSING_MIGRATE : MISSING_PADDR, f->major, f->minor, text,
+                                         sizeof(text)));
+}
+
 static int make(struct maker *m) {
         bool managing = has_schemes(m);
         int r;
@@ -301,10 +314,7 @@ static int make(struct maker *m) {
         if (r < 0)
                 return r;
         if (managing && !m->features->migrate)
-                return diag_set(
-                        m->reterr, -EOPNOTSUPP,
-                        "this kernel's DAMON cannot migrate between nodes: it needs the actions migrate_hot and migrate_cold "
-                        "(Linux 6.11, with CONFIG_DAMON_PADDR and CONFIG_DAMON_SYSFS)");
+                return refuse_kernel(m);
         r = managing ? maker_check_excludes(m) : 0;
         if (r < 0)
                 return r;

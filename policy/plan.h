@@ -104,6 +104,8 @@ struct plan {
 
 /* What of this kernel a plan depends on; damon/capability.h fills it in. */
 struct plan_features {
+        unsigned major, minor;          /* its release, for what is said of it alone; 0: not known */
+        bool paddr;                     /* monitors physical addresses */
         bool migrate;                   /* actions migrate_hot, migrate_cold with target_nid (6.11), on physical addresses */
         bool node_goals;                /* node_mem_{used,free}_bp with nid (6.16) */
         bool user_goals;                /* user_input goals (6.9) */

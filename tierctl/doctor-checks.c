@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/file.h"
 #include "damon/apply.h"
+#include "policy/missing.h"
 #include "tierctl/doctor-internal.h"
 #include "tierctl/settings.h"
 
@@ -20,47 +21,6 @@ void cannot_tell(struct check *k, const char *path, int r) {
                 check_action(k, "Run tierctl doctor as root: only root may read this file.");
 }
 
-static void look_at_kernel(struct patient *p) {
-        char release[sizeof(p->capability.release)];
-        struct check *k = checkup_add(p->c, "kernel", CHECK_OK);
-        struct diag d = {};
-        int r;
-
-        r = capability_read_release(p->root, release, sizeof(release), &d);
-        if (r >= 0)
-                r = capability_from_release(release, &p->capability, &d);
-        if (r < 0) {
-                k->state = CHECK_UNKNOWN;
-                check_summary(k, "the release is not known");
-                check_meaning(k, "%s", d.text);
-                return;
-        }
-        p->release_known = true;
-        if (!p->capability.migrate) {
-                k->state = CHECK_PROBLEM;
-                check_summary(k, "Linux %s cannot move memory between nodes by DAMON", release);
-                check_meaning(
-                        k, "The actions migrate_hot and migrate_cold came with Linux 6.11. (This goes by the release: a kernel "
-                           "with the patches that tierd carries for older ones is able to.)");
-                check_action(k, "Boot Linux 6.12 or later.");
-                return;
-        }
-        check_summary(k, "Linux %s moves memory between nodes by DAMON", release);
-}
-
-static void look_at_tuners(struct patient *p) {
-        struct check *k;
-
-        if (!p->release_known || !p->capability.migrate)
-                return;
-        k = checkup_add(p->c, "tuners", CHECK_OK);
-        check_summary(k, "tierd can steer by: direct%s", p->capability.node_goals ? ", kernel" : "");
-        if (!p->capability.node_goals) {
-                k->state = CHECK_INFO;
-                check_meaning(k, "`tuner: kernel` needs the kernel's goals for a node's free and used memory (Linux 6.16).");
-        }
-}
-
 /* Returns whether the interface is there. */
 static bool look_at_damon(struct patient *p) {
         struct check *k = checkup_add(p->c, "damon", CHECK_OK), *owners;
@@ -74,7 +34,9 @@ static bool look_at_damon(struct patient *p) {
                 check_meaning(
                         k, "tierd sees and moves memory through DAMON. Stock kernels of Debian 12 and Ubuntu 24.04 are built "
                            "without it; those of Debian 13, Fedora, CentOS Stream, Amazon Linux and Oracle have it.");
-                check_action(k, "Boot a kernel built with CONFIG_DAMON, CONFIG_DAMON_PADDR and CONFIG_DAMON_SYSFS.");
+                check_action(k, "%s", d.text);
+                if (strstr(d.text, " supplies "))
+                        k->patches = missing_patches(p->capability.major, p->capability.minor);
                 return false;
         }
         if (r < 0) {
@@ -324,45 +286,6 @@ static void look_at_thp(struct patient *p) {
                 check_meaning(k, "They are moved whole: one hot page keeps its huge page in fast memory.");
 }
 
-/* Faults of the kernel by release, [from, until); until 0: no release is known to be free of it. */
-static const struct {
-        const char *id, *summary, *meaning;
-        unsigned from_major, from_minor, until_major, until_minor;
-} FAULTS[] = {
-        { "kernel-first-window", "schemes start without their quota on this release",
-          "tierd starts them stopped and sets the quota before they may move anything.", 6, 11, 6, 14 },
-        { "kernel-silent-commit", "this release does not tell when new values were refused",
-          "A refused commit ends the kdamond; tierd reads its state back after each and starts it again.", 6, 11, 6, 15 },
-        { "kernel-bad-target", "this release may crash when memory is moved to a node that has just lost its memory",
-          "Fixed by 7e6c313, and in stable updates since. tierd plans with nodes that have memory only, and leaves a node out "
-          "as soon as its memory is being taken away.", 6, 11, 7, 2 },
-        { "kernel-goal-node", "this release may crash on a goal for a node that does not exist",
-          "Fixed by 40250b2dded0, and in stable updates since. tierd sets goals for nodes with memory only.", 6, 16, 7, 2 },
-        { "kernel-fallback", "promotion into a nearly full node may count pages as moved that were not",
-          "Fixed by 613c2d5552d2 (2026-08). tierd steers by the nodes' free memory, not by these counts.", 6, 16, 7, 3 },
-        { "kernel-tuned-intervals", "intervals that tune themselves starve schemes with an interval of their own",
-          "tierd lets its schemes follow the aggregation interval, which is not affected.", 6, 15, 0, 0 },
-};
-
-static bool before(const struct capability *c, unsigned major, unsigned minor) {
-        return c->major < major || (c->major == major && c->minor < minor);
-}
-
-static void look_at_faults(struct patient *p) {
-        if (!p->release_known)
-                return;
-        for (size_t i = 0; i < ELEMENTSOF(FAULTS); i++) {
-                struct check *k;
-
-                if (before(&p->capability, FAULTS[i].from_major, FAULTS[i].from_minor) ||
-                    (FAULTS[i].until_major > 0 && !before(&p->capability, FAULTS[i].until_major, FAULTS[i].until_minor)))
-                        continue;
-                k = checkup_add(p->c, FAULTS[i].id, CHECK_INFO);
-                check_summary(k, "%s", FAULTS[i].summary);
-                check_meaning(k, "%s", FAULTS[i].meaning);
-        }
-}
-
 /* The machine's own configuration; NULL when tierd could not use it. */
 static struct config *look_at_configuration(struct patient *p, const char *root_path) {
         struct check *k = checkup_add(p->c, "configuration", CHECK_OK);
@@ -442,6 +365,7 @@ int checkup_make(int root, const char *root_path, struct checkup *c) {
         look_at_blocks(&p);
         look_at_bound_memory(&p);
         look_at_tuners(&p);
+        look_at_filters(&p);
         look_at_balancing(&p);
         look_at_demotion(&p);
         look_at_thp(&p);

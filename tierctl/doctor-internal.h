@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-/* Shared by doctor-checks.c and doctor-bound.c only: the machine that is looked at, and what is known of it. */
+/* Shared by doctor-checks.c, doctor-kernel.c and doctor-bound.c only: the machine that is looked at, and what is known of it. */
 struct patient {
         int root;
         struct checkup *c;
@@ -22,6 +22,12 @@ struct patient {
 
 /* A look that failed: not being allowed to is unknown, and so is anything else that is not an answer. */
 void cannot_tell(struct check *k, const char *path, int r);
+
+/* doctor-kernel.c: the kernel by its release; the first of them fills the capability in. */
+void look_at_kernel(struct patient *p);
+void look_at_tuners(struct patient *p);
+void look_at_filters(struct patient *p);
+void look_at_faults(struct patient *p);
 
 /* doctor-bound.c: processes whose memory is bound to nodes that would be managed. */
 void look_at_bound_memory(struct patient *p);

@@ -97,7 +97,8 @@ static json_object *check_to_json(const struct check *k) {
         json_object *o = json_object_new_object();
 
         if (o && put_string(o, "id", k->id) && put_string(o, "state", check_state_to_string(k->state)) &&
-            put_string(o, "summary", k->summary) && put_string(o, "meaning", k->meaning) && put_string(o, "action", k->action))
+            put_string(o, "summary", k->summary) && put_string(o, "meaning", k->meaning) &&
+            put_string(o, "action", k->action) && put_string(o, "patches", k->patches ? k->patches : ""))
                 return o;
         (void) json_object_put(o);
         return NULL;

@@ -20,6 +20,7 @@ const char *check_state_to_string(enum check_state state);     /* "ok", …, as 
 struct check {
         const char *id;                 /* part of the interface: tierctl(1) */
         enum check_state state;
+        const char *patches;            /* "kernel-patches/6.1", where they supply or mend it; NULL: they do not */
         char summary[256];              /* what is, without a final full stop */
         char meaning[2048];             /* what that means for tierd: sentences, or empty */
         char action[2048];              /* what to do: sentences, or empty */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/restore.h"
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "damon/apply.h"
 #include "damon/capability.h"
 #include "damon/ops.h"
@@ -74,7 +75,10 @@ static int has_work(int root, const struct config *config, const struct topology
         r = plan_make(&input, &plan, reterr);
         if (r < 0 || plan->n_kdamonds == 0)
                 return r;
-        r = damon_read_owners(root, reterr);
+        /* Whose kdamonds there are does not matter here: it says why there can be none. */
+        r = file_exists(root, DAMON_ADMIN "/nr_kdamonds");
+        if (r == 0)
+                r = damon_read_owners(root, reterr);
         return r < 0 ? r : 1;
 }
 

@@ -798,6 +798,12 @@ static void test_prepare(void **state) {
         assert_int_equal(restore_run(&options, &d), 0);
         assert_string_equal(memory.text, "5 put back what an earlier tierd had changed\n");
         as_found(&f);
+
+        /* Where the daemon could not start for want of DAMON, it says so at once. */
+        scratch_remove(f.s, "sys/kernel/mm/damon");
+        assert_int_equal(prepare_run(&options, &d), -ENOENT);
+        assert_non_null(strstr(d.text, "CONFIG_DAMON"));
+        assert_string_equal(scratch_get(f.s, balancing), "1");
 }
 
 int main(void) {

@@ -43,6 +43,22 @@ static void assert_no_check(struct scratch *s, const char *id) {
         assert_null(find(&c, id));
 }
 
+/* The check's sentences say so, and whose patches help. */
+static void assert_says(struct scratch *s, const char *id, const char *text, const char *patches) {
+        _cleanup_checkup_ struct checkup c = {};
+        const struct check *k;
+
+        assert_int_equal(checkup_make(s->root, s->path, &c), 0);
+        k = find(&c, id);
+        assert_non_null(k);
+        if (!strstr(k->meaning, text) && !strstr(k->action, text))
+                fail_msg("\"%s\" is not in: %s %s", text, k->meaning, k->action);
+        if (patches)
+                assert_string_equal(k->patches, patches);
+        else
+                assert_null(k->patches);
+}
+
 static void test_kernel(void **state) {
         struct scratch *s = scratch_new(SCRATCH_6_12);
 
@@ -54,7 +70,29 @@ static void test_kernel(void **state) {
         assert_state(s, "tuners", CHECK_INFO);
         scratch_put(s, "proc/version", "Linux version 6.1.0-40-amd64 (x) #1");
         assert_state(s, "kernel", CHECK_PROBLEM);
+        assert_says(s, "kernel", "no migrate actions (6.11): kernel-patches/6.1 supplies them for this kernel.", "kernel-patches/6.1");
         assert_no_check(s, "tuners");
+        scratch_put(s, "proc/version", "Linux version 6.8.0-40-amd64 (x) #1");
+        assert_says(s, "kernel", "no patches for this release: boot Linux 6.11 or later", NULL);
+        scratch_put(s, "proc/version", "Linux version 6.1.192-tierd (x) #1");
+        assert_state(s, "kernel", CHECK_OK);
+        assert_says(s, "filters", "no filters for control groups and anonymous memory (6.3)", NULL);
+        assert_says(s, "tuners", "no node goals (6.16): the direct tuner does without.", NULL);
+        assert_no_check(s, "kernel-first-window");
+        scratch_put(s, "proc/version", "Linux version 6.12.117-tierd (x) #1");
+        assert_state(s, "tuners", CHECK_OK);
+        assert_no_check(s, "filters");
+        assert_no_check(s, "kernel-first-window");
+        scratch_put(s, "proc/version", "Linux version 6.12.117 (x) #1");
+        assert_says(s, "tuners", "no node goals (6.16): kernel-patches/6.12 supplies them for this kernel; the direct tuner does "
+                                 "without.", "kernel-patches/6.12");
+        assert_says(s, "kernel-first-window", "kernel-patches/6.12 mends it.", "kernel-patches/6.12");
+        scratch_put(s, "proc/version", "Linux version 7.2.12 (x) #1");
+        assert_says(s, "kernel-fallback", "kernel-patches/7.2 mends it.", "kernel-patches/7.2");
+        scratch_put(s, "proc/version", "Linux version 7.2.12-tierd (x) #1");
+        assert_no_check(s, "kernel-fallback");
+        scratch_put(s, "proc/version", "Linux version 6.18.2 (x) #1");
+        assert_says(s, "kernel-fallback", "", NULL);
         scratch_put(s, "proc/version", "Linux version 7.3.0 (x) #1");
         assert_state(s, "tuners", CHECK_OK);
         assert_no_check(s, "kernel-first-window");
@@ -94,6 +132,16 @@ static void test_damon(void **state) {
         scratch_remove(s, "sys/kernel/mm/damon");
         scratch_reset_faults(s);
         assert_state(s, "damon", CHECK_PROBLEM);
+        assert_says(s, "damon", "CONFIG_DAMON or CONFIG_DAMON_SYSFS is off: build it in, see kernel-patches/README.md.", NULL);
+        /* Debian 12's own kernel. */
+        scratch_put(s, "proc/version", "Linux version 6.1.0-40-amd64 (x) #1");
+        assert_says(s, "damon", "see kernel-patches/README.md; and no migrate actions (6.11): kernel-patches/6.1 supplies",
+                    "kernel-patches/6.1");
+        scratch_put(s, "proc/version", "Linux version 5.10.0-40-amd64 (x) #1");
+        assert_says(s, "damon", "no DAMON interface in sysfs (5.18); and no migrate actions (6.11): no patches", NULL);
+        scratch_put(s, "proc/version", "nonsense");
+        assert_says(s, "damon", "see kernel-patches/README.md.", NULL);
+        assert_int_equal(s->writes, 0);
         assert_no_check(s, "owners");
         assert_no_check(s, "exclusive-modules");
         scratch_free(s);

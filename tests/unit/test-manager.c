@@ -146,6 +146,46 @@ static void test_without_paddr(void **state) {
         stopped(&f, "stop");
 }
 
+/* Debian 12's own kernel: one sentence says what is missing and what to do, and nothing is touched. */
+static void test_without_damon(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_6_1);
+        struct diag d = {};
+
+        (void) state;
+        scratch_remove(f.s, "sys/kernel/mm/damon");
+        scratch_put(f.s, "proc/version", "Linux version 6.1.0-40-amd64 (x) #1");
+        free(f.before);
+        f.before = scratch_snapshot(f.s);
+        scratch_reset_faults(f.s);
+        assert_int_equal(start(&f, "", &d), -ENOENT);
+        assert_non_null(strstr(d.text, "CONFIG_DAMON or CONFIG_DAMON_SYSFS is off: build it in, see kernel-patches/README.md"));
+        assert_non_null(strstr(d.text, "no migrate actions (6.11): kernel-patches/6.1 supplies them for this kernel"));
+        assert_int_equal(f.s->writes, 0);
+        assert_int_equal(faccessat(f.run, "state", F_OK, 0), -1);
+        stopped(&f, "stop");
+}
+
+/* What the kernel is asked counts, not its release: patched, and not named so. */
+static void test_release_is_not_asked(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new(SCRATCH_6_1);
+        struct diag d = {};
+
+        (void) state;
+        scratch_put(f.s, "proc/version", "Linux version 6.1.192-ours (x) #1");
+        free(f.before);
+        f.before = scratch_snapshot(f.s);
+        started(&f, DIRECT);
+        assert_int_equal(running(&f), 3);
+        assert_true(f.m.capability.migrate);
+        /* What it cannot exclude is refused by what was found, and the configuration before stays. */
+        assert_int_equal(manager_reload(&f.m, config_of("exclude: [{type: anon}]\n"), &d), -EOPNOTSUPP);
+        assert_non_null(strstr(d.text, "would move"));
+        assert_int_equal(running(&f), 3);
+        stopped(&f, "stop");
+        assert_int_equal(start(&f, "exclude: [{cgroup: /db.slice}]\n", &d), -EOPNOTSUPP);
+        stopped(&f, "a refused start");
+}
+
 static void fail_everywhere(enum scratch_kernel kernel) {
         _cleanup_fixture_ struct fixture f = fixture_new(kernel);
         static const int errors[] = { -EINVAL, -EIO, -ENOMEM, -EBUSY };
@@ -903,6 +943,8 @@ int main(void) {
                 cmocka_unit_test(test_undo_that_fails),
                 cmocka_unit_test(test_killed_anywhere),
                 cmocka_unit_test(test_silent_death),
+                cmocka_unit_test(test_without_damon),
+                cmocka_unit_test(test_release_is_not_asked),
                 cmocka_unit_test(test_death_again_and_again),
                 cmocka_unit_test(test_death_and_more),
                 cmocka_unit_test(test_death_in_long_turns),

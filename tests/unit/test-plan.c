@@ -80,7 +80,8 @@ static const struct plan_features linux_6_18 = {
         .memcg_filter = true,
         .hugepage_filter = true,
 };
-static const struct plan_features linux_6_1 = {}, linux_6_1_patched = { .migrate = true, .young_filter = true };
+static const struct plan_features linux_6_1 = { .paddr = true, .major = 6, .minor = 1 },
+                                  linux_6_1_patched = { .migrate = true, .young_filter = true };
 
 static struct config *parse(const char *yaml) {
         struct config *c = NULL;
@@ -539,7 +540,7 @@ static void test_tuners(void **state) {
         assert_refused(&m, "tuning: {tuner: kernel}", &linux_6_12, -EINVAL, "node_mem_used_bp");
         assert_refused(&m, "tuning: {tuner: kernel}", &linux_6_12, -EINVAL, "write tuner: direct");
         assert_refused(&m, "tuning: {tuner: feedback}", &linux_6_18, -EINVAL, "not in this release");
-        assert_refused(&m, "", &linux_6_1, -EOPNOTSUPP, "migrate_hot and migrate_cold (Linux 6.11");
+        assert_refused(&m, "", &linux_6_1, -EOPNOTSUPP, "no migrate actions (6.11): kernel-patches/6.1 supplies");
 
         /* No tuner would help. */
         assert_refused(&m, "tuning: {tuner: kernel}", &linux_6_1, -EOPNOTSUPP, "cannot migrate between nodes");
