@@ -29,27 +29,31 @@ static int encoding_failed(int r, const struct kdamond_plan *k, const struct cap
         }
 }
 
-/*
- * Makes what is staged take effect. Before 6.15 the write succeeds even when the commit failed, which ends the kdamond;
- * so where that is, its state is read back.
- */
-static int kdamond_commit(int root, int slot, const struct capability *c, struct diag *reterr) {
+/* Before 6.15 the write of a command succeeds even when it failed, which ends the kdamond: where that is, its state tells. */
+static int check_survived(int root, int slot, const char *command, const struct capability *c, struct diag *reterr) {
         int r;
 
-        r = kdamond_command(root, slot, "commit", &APPLY_PATIENCE, reterr);
-        if (r < 0 || !c->silent_commit)
-                return r;
+        if (!c->silent_commit)
+                return 0;
         r = kdamond_is_running(root, slot, &APPLY_PATIENCE, reterr);
         if (r < 0)
                 return r;
         if (r == 0)
                 return diag_set(
                         reterr, -EIO,
-                        "/" DAMON_ADMIN "/%d/state: the kernel took \"commit\" but ended the kdamond: this release (%s) "
+                        "/" DAMON_ADMIN "/%d/state: the kernel took \"%s\" but ended the kdamond: this release (%s) "
                         "does not say why; the likely cause is a value that it refuses, such as the cgroup of a filter that "
                         "is gone.",
-                        slot, c->release);
+                        slot, command, c->release);
         return 0;
+}
+
+/* Makes what is staged take effect. */
+static int kdamond_commit(int root, int slot, const struct capability *c, struct diag *reterr) {
+        int r;
+
+        r = kdamond_command(root, slot, "commit", &APPLY_PATIENCE, reterr);
+        return r < 0 ? r : check_survived(root, slot, "commit", c, reterr);
 }
 
 /*
@@ -222,4 +226,23 @@ int kdamond_set_quotas(int root, const struct slot_map *m, const struct kdamond_
         if (r < 0)
                 return r;
         return kdamond_commit(root, slot, c, reterr);
+}
+
+int kdamond_feed(int root, const struct slot_map *m, const struct kdamond_plan *k, const struct capability *c,
+                 const uint64_t *scores, const struct quota_value *quotas, struct diag *reterr) {
+        static const char command[] = "commit_schemes_quota_goals";
+        _cleanup_ops_ struct ops *o = NULL;
+        int slot = slot_of(m, k->nid), r;
+
+        r = ops_make_feeds(m, k, scores, &o);
+        if (r < 0)
+                return encoding_failed(r, k, c, reterr);
+        r = apply_ops(root, o, &APPLY_PATIENCE, NULL, reterr);
+        if (r < 0)
+                return r;
+        /* A commit takes goals over as well. */
+        if (quotas)
+                return kdamond_set_quotas(root, m, k, c, quotas, reterr);
+        r = kdamond_command(root, slot, command, &APPLY_PATIENCE, reterr);
+        return r < 0 ? r : check_survived(root, slot, command, c, reterr);
 }

@@ -56,6 +56,15 @@ int kdamond_read_stats(int root, int slot, size_t scheme, enum stats_set set, st
         return 0;
 }
 
+int kdamond_read_effective(int root, int slot, size_t n, uint64_t *ret, struct diag *reterr) {
+        int r;
+
+        r = kdamond_command(root, slot, "update_schemes_effective_quotas", &APPLY_PATIENCE, reterr);
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = read_counter(root, slot, i, "quotas/effective_bytes", ret + i, reterr);
+        return r;
+}
+
 int kdamond_read_intervals(int root, int slot, bool tuned, uint64_t *ret_sample_us, uint64_t *ret_aggregate_us,
                            struct diag *reterr) {
         static const char *const names[] = { "sample_us", "aggr_us" };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "damon/ops-internal.h"
+#include "policy/feedback.h"
 
 #include <string.h>
 
@@ -61,9 +62,9 @@ static void encode_goal(struct encoder *e, const char *scheme, const struct plan
         encode(e, "1", "quotas/goals/nr_goals");
         encoder_at(e, "%s/quotas/goals/0", scheme);
         encode(e, p->tuner == TUNER_KERNEL ? goal_metric_to_string(s->goal_metric) : "user_input", "target_metric");
-        encode_u64(e, s->goal_bp, "target_value");
-        /* The kernel reads it of user_input goals only: met, until it is fed. */
-        encode_u64(e, p->tuner == TUNER_FEEDBACK ? s->goal_bp : 0, "current_value");
+        encode_u64(e, p->tuner == TUNER_FEEDBACK ? FEEDBACK_TARGET : s->goal_bp, "target_value");
+        /* The kernel reads it of user_input goals only: at rest, until it is fed. */
+        encode_u64(e, p->tuner == TUNER_FEEDBACK ? FEEDBACK_REST : 0, "current_value");
         if (c->node_goals)
                 /* An invalid nid is dereferenced before 40250b2dded0, hence never left to a default. */
                 encode_int(e, s->goal_nid, "nid");
@@ -82,7 +83,7 @@ static void encode_quotas_dir(struct encoder *e, const char *scheme, const struc
                 encode_quota(e, (struct quota_value){ .bytes = 1, .reset_interval_ms = 0 });
         else
                 encode_quota(e, (struct quota_value){
-                                        .bytes = p->tuner == TUNER_DIRECT ? 1 : s->quota_bytes,
+                                        .bytes = tuner_kind_is_own(p->tuner) ? 1 : s->quota_bytes,
                                         .reset_interval_ms = us_to_ms(s->quota_interval_us),
                                 });
         encode(e, "0", "quotas/weights/sz_permil");

@@ -209,7 +209,7 @@ void quota_values_start(const struct plan *p, const struct kdamond_plan *k, stru
                 const struct scheme *s = &k->schemes[i];
 
                 ret[i] = (struct quota_value){
-                        .bytes = p->tuner == TUNER_DIRECT ? 1 : s->quota_bytes,
+                        .bytes = tuner_kind_is_own(p->tuner) ? 1 : s->quota_bytes,
                         .reset_interval_ms = us_to_ms(s->quota_interval_us),
                 };
         }
@@ -249,6 +249,20 @@ int ops_make_quotas(const struct slot_map *m, const struct kdamond_plan *k, cons
 int ops_make_settled(const struct slot_map *m, const struct kdamond_plan *k, const struct quota_value *quotas,
                      struct ops **ret) {
         return ops_make_quotas_full(m, k, quotas, true, ret);
+}
+
+int ops_make_feeds(const struct slot_map *m, const struct kdamond_plan *k, const uint64_t *scores, struct ops **ret) {
+        int slot = slot_of(m, k->nid);
+        struct encoder e;
+
+        if (slot < 0)
+                return -EINVAL;
+        if (encoder_open(&e) == 0)
+                for (size_t i = 0; i < k->n_schemes; i++) {
+                        encoder_at(&e, DAMON_ADMIN "/%d/contexts/0/schemes/%zu/quotas/goals/0", slot, i);
+                        encode_u64(&e, scores[i], "current_value");
+                }
+        return encoder_close(&e, ret);
 }
 
 int ops_make_all(const struct slot_map *m, const struct plan *p, const struct capability *c, struct ops **ret) {

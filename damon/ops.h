@@ -55,7 +55,7 @@ struct quota_value {
 };
 
 /*
- * What the schemes of a kdamond start with, one per scheme in order: under `direct` they stand still until the tuner speaks,
+ * What the schemes of a kdamond start with, one per scheme in order: under tierd's own tuner they stand still until it speaks,
  * else the kernel has the whole ceiling to tune below. Intervals are rounded up to milliseconds.
  */
 void quota_values_start(const struct plan *p, const struct kdamond_plan *k, struct quota_value *ret);
@@ -68,7 +68,9 @@ void quota_values_start(const struct plan *p, const struct kdamond_plan *k, stru
  * 1 and an apply_interval_us one sample short of the aggregation, so that a first pass sets the quota before the earliest
  * moment a commit can take effect; ops_make_settled() and a commit follow the start.
  *
- * Under `feedback` the user_input goals start as met (current_value = target_value): nothing moves until they are fed.
+ * Under `feedback` the user_input goals start as met twice over, by which the kernel's loop makes the least quota: nothing moves
+ * until they are fed. No commit may bring the goals in: 6.12 leaves current_value of a goal that a commit adds as it finds the
+ * memory (damos_new_quota_goal()); one that `on` brings has it written.
  *
  * Returns -EINVAL when the node is not a possible one, or the plan names a scheme without a target; -EOPNOTSUPP when this
  * kernel cannot express it (a filter type it does not know; a chain of filters that needs `allow`); -ENOMEM.
@@ -83,6 +85,9 @@ int ops_make_quotas(const struct slot_map *m, const struct kdamond_plan *k, cons
 /* The same, and apply_interval_us back to 0: what ends the first window's workaround. Without the commit. */
 int ops_make_settled(const struct slot_map *m, const struct kdamond_plan *k, const struct quota_value *quotas,
                      struct ops **ret);
+
+/* Under `feedback`: what the schemes' goals are fed, one per scheme in order, without the command that takes it over. */
+int ops_make_feeds(const struct slot_map *m, const struct kdamond_plan *k, const uint64_t *scores, struct ops **ret);
 
 /* What the whole plan writes from nothing to running, in order: for `tierctl plan --ops`. */
 int ops_make_all(const struct slot_map *m, const struct plan *p, const struct capability *c, struct ops **ret);

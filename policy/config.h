@@ -20,6 +20,11 @@ enum tuner_kind {
 };
 const char *tuner_kind_to_string(enum tuner_kind tuner);
 
+/* Whether tierd's own tuner decides (policy/tuner.h), not the kernel. */
+static inline bool tuner_kind_is_own(enum tuner_kind tuner) {
+        return tuner == TUNER_DIRECT || tuner == TUNER_FEEDBACK;
+}
+
 enum balancing_policy { BALANCING_AUTO, BALANCING_OFF, BALANCING_KEEP };
 enum keep_on_off { SETTING_KEEP, SETTING_ON, SETTING_OFF };
 enum modules_policy { MODULES_STOP, MODULES_REFUSE };

@@ -290,13 +290,6 @@ int warn_about(struct reader *in, const struct yaml_value *document) {
                         return r;
         }
 
-        at = yaml_find(yaml_find(document, "tuning"), "tuner");
-        if (c->tuner == TUNER_FEEDBACK && at) {
-                r = reader_warn(in, at->at, "tuner: feedback is not in this release; tierd refuses it");
-                if (r < 0)
-                        return r;
-        }
-
         for (size_t i = 0; i < c->n_excludes; i++) {
                 anon = anon || c->excludes[i].type == EXCLUDE_ANON;
                 file = file || c->excludes[i].type == EXCLUDE_FILE;

@@ -87,11 +87,10 @@ static int choose_tuner(struct maker *m, bool managing) {
         enum tuner_kind tuner = m->config->tuner == TUNER_AUTO ? TUNER_BEST : m->config->tuner;
         char text[256];
 
-        if (tuner == TUNER_FEEDBACK)
-                return diag_set(
-                        m->reterr, -EINVAL,
-                        "tuner: feedback is not in this release; write tuner: direct, which works on every kernel that can "
-                        "migrate, or tuner: kernel");
+        if (tuner == TUNER_FEEDBACK && managing && !m->features->user_goals)
+                return diag_set(m->reterr, -EINVAL, "tuner: feedback needs quota goals that are fed: %s; write tuner: direct",
+                                missing_describe(MISSING_USER_GOALS, m->features->major, m->features->minor, text,
+                                                 sizeof(text)));
         if (tuner == TUNER_KERNEL && managing && !m->features->node_goals)
                 return diag_set(m->reterr, -EINVAL,
                                 "tuner: kernel needs the quota goals node_mem_used_bp and node_mem_free_bp: %s; write tuner: "
@@ -114,13 +113,13 @@ static int choose_monitoring(struct maker *m, bool managing) {
                         m, NOTE_KERNEL,
                         "monitoring.auto: this kernel cannot tune the intervals (Linux 6.15 can); they stay as configured");
         }
-        if (m->plan->tuner == TUNER_DIRECT) {
-                /* Every commit writes the configured intervals back (docs/kernels.md), and direct commits each turn. */
+        if (tuner_kind_is_own(m->plan->tuner)) {
+                /* Every commit writes the configured intervals back (docs/kernels.md), and tierd's tuner counts by them. */
                 out->auto_intervals = false;
                 return maker_note(
                         m, NOTE_ADVICE,
-                        "monitoring.auto: tuner direct sets quotas all the time, and each setting would undo the tuning of the "
-                        "intervals; they stay as configured");
+                        "monitoring.auto: tuner %s sets quotas all the time, and each setting would undo the tuning of the "
+                        "intervals; they stay as configured", tuner_kind_to_string(m->plan->tuner));
         }
         return 0;
 }
@@ -177,7 +176,7 @@ static int add_aging(const struct maker *m, struct kdamond_plan *k) {
         return maker_add_filters(m, s);
 }
 
-/* The direct tuner decides by what these count. */
+/* tierd's tuner decides by what these count. */
 static int add_probes(const struct maker *m, struct kdamond_plan *k) {
         const struct scheme *demote = NULL, *promote = NULL;
 
@@ -280,7 +279,7 @@ static int add_kdamond(struct maker *m, const struct node *n) {
                 if (r < 0)
                         return r;
         }
-        if (m->plan->tuner != TUNER_DIRECT)
+        if (!tuner_kind_is_own(m->plan->tuner))
                 return 0;
         r = add_aging(m, k);
         return r < 0 ? r : add_probes(m, k);

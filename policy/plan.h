@@ -18,7 +18,7 @@
 /*
  * AGE moves nothing. It clears the accessed bits of pages in cold regions, so that the `young` filter of the demote scheme
  * means "accessed since", not "accessed ever": without it a page must be visited twice by demotion before it may go, the first
- * time in vain. Under the direct tuner only, beside a demote scheme, and only while there is something to demote.
+ * time in vain. Under tierd's own tuner only, beside a demote scheme, and only while there is something to demote.
  */
 enum direction { DEMOTE, PROMOTE, AGE };
 enum goal_metric { GOAL_NODE_MEM_FREE_BP, GOAL_NODE_MEM_USED_BP };
@@ -55,7 +55,7 @@ struct scheme {
 
 /*
  * A `stat` scheme beside the moving ones: it moves nothing, and the growth of its sz_tried tells how many bytes of the
- * node match its pattern. The `direct` tuner decides by them.
+ * node match its pattern. tierd's tuner decides by them.
  */
 enum probe_kind {
         PROBE_ALL,                      /* every region: its growth divided by the monitored bytes is the number of passes */

@@ -64,6 +64,8 @@ struct scheme_state {
         uint64_t moved_smooth, tried_smooth;    /* sums that halve every turn */
         uint64_t budget;                /* decided this turn, bytes per turn */
         enum tuner_reason reason;
+        uint64_t quota;                 /* set in the last turn, bytes per window */
+        bool in_force;                  /* the kernel has come to it, or nearly */
         bool ordered;
         unsigned futile;                /* turns in a row that had a budget and moved next to nothing */
         uint64_t hold_until_us;         /* promotion waits until then... */
@@ -212,6 +214,7 @@ void tuner_inherit(struct tuner *t, const struct tuner *from) {
                         s->futile = old->futile;
                         s->hold_until_us = old->hold_until_us;
                         s->hold_hot = old->hold_hot;
+                        s->quota = old->quota;
                 }
 }
 
@@ -266,6 +269,7 @@ static void tuner_take(struct tuner *t, const struct tuner_sample *s) {
                 for (size_t j = 0; j < t->plan->kdamonds[i].n_schemes; j++) {
                         struct scheme_state *x = t->schemes + n_scheme++;
 
+                        x->in_force = !k->scheme_quota || k->scheme_quota[j] >= x->quota / 2;
                         x->moved = growth(&x->applied, k->scheme_applied[j]);
                         x->moved_smooth = x->moved_smooth / 2 + x->moved;
                         x->tried_smooth = x->tried_smooth / 2 + growth(&x->tried, k->scheme_tried[j]);
@@ -328,11 +332,11 @@ static uint64_t promote_room(const struct tuner *t, const struct scheme_state *s
 }
 
 /*
- * Hot bytes that do not move when they may (pages that cannot, a sample's luck in a region of idle ones) are no reason to be
+ * Hot bytes that do not move when they may, by a quota that is in force (pages that cannot, a sample's luck in a region of idle ones) are no reason to be
  * busy: each such turn doubles the wait, until the heat has doubled too or something moves again.
  */
 static bool promotion_is_held(struct tuner *t, struct scheme_state *s, uint64_t hot) {
-        if (s->budget > 0) {
+        if (s->budget > 0 && s->in_force) {
                 if (s->moved >= s->budget / FUTILE_PART) {
                         s->futile = 0;
                         s->hold_until_us = 0;
@@ -490,8 +494,9 @@ uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_
                  * A turn holds several passes: the budget is handed out at its rate. The window is a little shorter than the
                  * time between passes, so that a pass that comes early finds a new one.
                  */
+                x->quota = scale(budget_to_quota(t, x), pass, t->turn_us);
                 quotas[i] = (struct tuner_quota) {
-                        .bytes = scale(budget_to_quota(t, x), pass, t->turn_us),
+                        .bytes = x->quota,
                         .window_us = pass - pass / 10,
                         .reason = x->reason,
                 };

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 /*
- * The `direct` tuner: sets the byte quota of every scheme, turn by turn, from what the nodes hold and what DAMON counted.
+ * What `direct` and `feedback` steer by: the byte quota of every scheme, turn by turn, from what the nodes hold and what DAMON
+ * counted. How the kernel is brought to it is another matter (policy/feedback.h).
  * Pure: it sees samples and the time they were taken at, and touches nothing. docs/tuner.md derives it.
  *
  * Two forces. The goal: a node's free memory is brought to its goal by demotion (feed-forward: the bytes that are missing, plus
@@ -42,6 +43,8 @@ struct tuner_kdamond {
         uint64_t monitored_bytes;                       /* the sum of its ranges */
         uint64_t probe_tried[_PROBE_KIND_MAX];          /* sz_tried of each probe */
         const uint64_t *scheme_tried, *scheme_applied;  /* sz_tried, sz_applied of each scheme, in plan order; borrowed */
+        /* The quota in force of each scheme, where it takes time to follow the one that was set; NULL: it follows at once. */
+        const uint64_t *scheme_quota;
 };
 
 struct tuner_sample {

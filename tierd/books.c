@@ -31,6 +31,8 @@ void books_done(struct books *b) {
         free(b->nodes);
         free(b->quotas);
         free(b->kdamonds);
+        free(b->feedback);
+        free(b->paces);
 }
 
 int books_make(struct plan *plan, struct books *ret) {
@@ -43,12 +45,16 @@ int books_make(struct plan *plan, struct books *ret) {
         b.quotas = calloc(b.n_schemes + 1, sizeof(*b.quotas));
         b.views = calloc(plan->n_kdamonds + 1, sizeof(*b.views));
         b.kdamonds = calloc(plan->n_kdamonds + 1, sizeof(*b.kdamonds));
-        if (!b.schemes || !b.quotas || !b.views || !b.kdamonds)
+        b.feedback = calloc(b.n_schemes + 1, sizeof(*b.feedback));
+        b.paces = calloc(plan->n_kdamonds + 1, sizeof(*b.paces));
+        if (!b.schemes || !b.quotas || !b.views || !b.kdamonds || !b.feedback || !b.paces)
                 return -ENOMEM;
+        for (size_t i = 0; i < b.n_schemes; i++)
+                b.feedback[i] = feedback_start();
         r = collect_nodes(plan, &b.nodes, &b.n_nodes);
         if (r < 0)
                 return r;
-        if (plan->tuner == TUNER_DIRECT) {
+        if (tuner_kind_is_own(plan->tuner)) {
                 r = tuner_new(plan, &b.tuner);
                 if (r < 0)
                         return r;
@@ -82,12 +88,14 @@ void books_inherit(struct books *b, const struct books *from) {
                         b->schemes[i].stats = from->schemes[j].stats;
                         b->schemes[i].reason = from->schemes[j].reason;
                         b->quotas[i] = from->quotas[j];
+                        b->feedback[i] = from->feedback[j];
                 }
         for (size_t i = 0; i < b->plan->n_kdamonds; i++)
                 for (size_t j = 0; j < from->plan->n_kdamonds; j++)
                         if (b->plan->kdamonds[i].nid == from->plan->kdamonds[j].nid) {
                                 b->kdamonds[i] = from->kdamonds[j];
                                 b->views[i] = from->views[j];
+                                b->paces[i] = from->paces[j];
                         }
         for (size_t i = 0; i < b->n_nodes; i++)
                 for (size_t j = 0; j < from->n_nodes; j++)

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "damon/observe.h"
 #include "damon/ops.h"
+#include "policy/feedback.h"
 #include "policy/plan.h"
 #include "policy/tuner.h"
 
@@ -17,7 +18,7 @@ struct scheme_report {
         struct scheme_stats stats;      /* since its kdamond started */
         uint64_t quota_bytes;           /* in force, per quota_window_us: set by tierd, or the kernel's effective one */
         uint64_t quota_window_us;
-        enum tuner_reason reason;       /* under the direct tuner */
+        enum tuner_reason reason;       /* of tierd's own tuner */
 };
 
 /* One kdamond, as far as it is not a scheme's. */
@@ -40,12 +41,14 @@ struct node_report {
 /* A plan, and what the manager keeps with it; made whole before it takes the old one's place. */
 struct books {
         struct plan *plan;
-        struct tuner *tuner;            /* direct only */
+        struct tuner *tuner;            /* direct and feedback */
+        struct feedback *feedback;      /* used by feedback: parallel to schemes */
+        struct feedback_pace *paces;    /* one per kdamond; used by feedback */
         struct scheme_report *schemes;  /* every scheme of the plan, in plan order */
         size_t n_schemes;
         struct quota_value *quotas;     /* in force, parallel to schemes; bytes 0: unknown, a write of them failed */
         struct kdamond_report *kdamonds;        /* one per kdamond, like... */
-        struct tuner_view *views;       /* ...these, direct only */
+        struct tuner_view *views;       /* ...these, of the tuner's */
         struct node_report *nodes;      /* every node that the plan touches, ascending */
         size_t n_nodes;
 };

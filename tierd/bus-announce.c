@@ -85,7 +85,7 @@ static uint64_t digest_view(const struct status *s UNUSED, const void *object) {
 static uint64_t digest_reason(const struct status *s, const void *object) {
         const struct status_scheme *scheme = object;
 
-        return s->tuner == TUNER_DIRECT ? digest_bytes(DIGEST_START, &scheme->reason, sizeof(scheme->reason)) : DIGEST_START;
+        return tuner_kind_is_own(s->tuner) ? digest_bytes(DIGEST_START, &scheme->reason, sizeof(scheme->reason)) : DIGEST_START;
 }
 
 #define MEMBER(type, member) offsetof(type, member), sizeof(((type *) NULL)->member)

@@ -114,7 +114,7 @@ static int get_reason(sd_bus *connection, const char *path UNUSED, const char *i
         const struct bus *b = sd_bus_slot_get_userdata(sd_bus_get_current_slot(connection));
         const struct status_scheme *s = userdata;
 
-        return append_text(reply, snapshot(b)->tuner == TUNER_DIRECT ? tuner_reason_to_string(s->reason) : "");
+        return append_text(reply, tuner_kind_is_own(snapshot(b)->tuner) ? tuner_reason_to_string(s->reason) : "");
 }
 
 /* -- the manager's methods -- */

@@ -152,7 +152,7 @@ static json_object *scheme_to_json(const struct status *s, const struct status_s
 
         put_rate(o, "quota", scheme->quota_bytes, scheme->quota_window_us, status_scheme_rate(scheme), r);
         put_rate(o, "ceiling", scheme->ceiling_bytes, scheme->ceiling_interval_us, status_scheme_ceiling_rate(scheme), r);
-        put_text_if(o, "reason", s->tuner == TUNER_DIRECT, tuner_reason_to_string(scheme->reason), r);
+        put_text_if(o, "reason", tuner_kind_is_own(s->tuner), tuner_reason_to_string(scheme->reason), r);
         put_number(o, "nr_tried", scheme->total.nr_tried, r);
         put_number(o, "nr_applied", scheme->total.nr_applied, r);
         put_number(o, "tried_bytes", scheme->total.sz_tried, r);

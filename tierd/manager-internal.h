@@ -38,6 +38,16 @@ int manager_undo(struct manager *m, int error, struct diag *reterr);
 /* kernel.numa_balancing and reclaim demotion; what only a privileged process may set becomes m->advice. */
 int manager_set_balancing(struct manager *m, struct diag *reterr);
 
+/* --- manager-feedback.c: the `feedback` tuner's hand */
+
+/* Takes the passes of this turn in: `kdamonds` are its samples. `ret` gets the quota in force of every scheme. */
+void manager_feedback_observe(struct manager *m, const struct tuner_kdamond *kdamonds, uint64_t *ret);
+
+/* Feeds every kdamond's goals so that its quotas come to what was decided; nothing where they are fed so already. */
+int manager_feedback_set(struct manager *m, const struct tuner_quota *decided, struct diag *reterr);
+
+/* --- manager.c */
+
 /* Of kdamond i: its quotas in the books, and what they are when it starts. */
 struct quota_value *manager_quotas(const struct manager *m, size_t i);
 void manager_reset_quotas(struct manager *m, size_t i);

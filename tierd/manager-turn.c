@@ -37,7 +37,7 @@ static int observe_kdamond(struct manager *m, size_t i, struct scheme_report *sc
         const struct kdamond_plan *k = m->books.plan->kdamonds + i;
         _cleanup_free_ struct scheme_stats *stats = NULL;
         size_t n = k->n_schemes + k->n_probes;
-        bool kernel_tunes = m->books.plan->tuner != TUNER_DIRECT;
+        bool kernel_tunes = !tuner_kind_is_own(m->books.plan->tuner);
         int slot = slot_of(&m->slots, k->nid), r;
 
         stats = calloc(n + 1, sizeof(*stats));
@@ -115,12 +115,16 @@ static int set_quotas(struct manager *m, const struct quota_value *wanted, struc
         return 0;
 }
 
-/* What the kernel is to have, and the reports that tell of it. `decided`: the direct tuner's word; NULL without it. */
+/* What the kernel is to have, and the reports that tell of it. `decided`: tierd's own tuner's word; NULL without it. */
 static int set_decided(struct manager *m, const struct tuner_quota *decided, struct diag *reterr) {
         _cleanup_free_ struct quota_value *wanted = NULL;
         size_t n = 0;
         int r;
 
+        if (m->books.plan->tuner == TUNER_FEEDBACK) {
+                r = manager_feedback_set(m, decided, reterr);
+                return r < 0 || !m->hurry ? r : diag_set(reterr, -EINTR, "cut short: a node is leaving");
+        }
         wanted = calloc(m->books.n_schemes + 1, sizeof(*wanted));
         if (!wanted)
                 return diag_set(reterr, -ENOMEM, "out of memory");
@@ -312,7 +316,7 @@ struct turn {
         struct tuner_kdamond *kdamonds;
         struct tuner_node *nodes;
         struct tuner_quota *decided;
-        uint64_t *tried, *applied;      /* per scheme */
+        uint64_t *tried, *applied, *quotas;     /* per scheme */
 };
 
 static void turn_done(struct turn *t) {
@@ -321,6 +325,7 @@ static void turn_done(struct turn *t) {
         free(t->decided);
         free(t->tried);
         free(t->applied);
+        free(t->quotas);
 }
 
 static int turn_make(const struct books *b, struct turn *t) {
@@ -329,7 +334,8 @@ static int turn_make(const struct books *b, struct turn *t) {
         t->decided = calloc(b->n_schemes + 1, sizeof(*t->decided));
         t->tried = calloc(b->n_schemes + 1, sizeof(*t->tried));
         t->applied = calloc(b->n_schemes + 1, sizeof(*t->applied));
-        return t->kdamonds && t->nodes && t->decided && t->tried && t->applied ? 0 : -ENOMEM;
+        t->quotas = calloc(b->n_schemes + 1, sizeof(*t->quotas));
+        return t->kdamonds && t->nodes && t->decided && t->tried && t->applied && t->quotas ? 0 : -ENOMEM;
 }
 
 /* Observes every kdamond; unless `again` is NULL, those that have ended are started again. */
@@ -347,8 +353,12 @@ static int observe(struct manager *m, struct turn *t, uint64_t now_us, struct id
                 if (r < 0)
                         return r;
                 observe_thread(m, i);
+                if (m->books.plan->tuner == TUNER_FEEDBACK)
+                        t->kdamonds[i].scheme_quota = t->quotas + n;
                 n += m->books.plan->kdamonds[i].n_schemes;
         }
+        if (m->books.plan->tuner == TUNER_FEEDBACK)
+                manager_feedback_observe(m, t->kdamonds, t->quotas);
         return 0;
 }
 

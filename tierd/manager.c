@@ -93,8 +93,11 @@ void manager_reset_quotas(struct manager *m, size_t i) {
         struct quota_value *q = manager_quotas(m, i);
 
         quota_values_start(m->books.plan, m->books.plan->kdamonds + i, q);
-        for (size_t j = 0; m->paused && j < m->books.plan->kdamonds[i].n_schemes; j++)
-                q[j].bytes = 1;
+        for (size_t j = 0; j < m->books.plan->kdamonds[i].n_schemes; j++) {
+                m->books.feedback[q - m->books.quotas + (ptrdiff_t) j] = feedback_start();
+                if (m->paused)
+                        q[j].bytes = 1;
+        }
 }
 
 static int start_kdamonds(struct manager *m, struct diag *reterr) {

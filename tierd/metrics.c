@@ -224,7 +224,7 @@ static void scheme_info(struct writer *w, const struct status *s) {
 }
 
 static void scheme_reason(struct writer *w, const struct status *s) {
-        for (size_t i = 0; s->tuner == TUNER_DIRECT && i < s->n_schemes; i++)
+        for (size_t i = 0; tuner_kind_is_own(s->tuner) && i < s->n_schemes; i++)
                 for (int reason = 0; reason < _TUNER_REASON_MAX; reason++) {
                         sample_begin(w);
                         label_scheme(w, s->schemes + i);

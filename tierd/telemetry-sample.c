@@ -18,7 +18,7 @@ static void add_quota(struct journal_entry *e, const struct status *s, const str
         journal_add(e, "TIERD_QUOTA_RATE", "%" PRIu64, status_scheme_rate(scheme));
         journal_add(e, "TIERD_CEILING_BYTES", "%" PRIu64, scheme->ceiling_bytes);
         journal_add(e, "TIERD_CEILING_INTERVAL_US", "%" PRIu64, scheme->ceiling_interval_us);
-        if (s->tuner == TUNER_DIRECT)
+        if (tuner_kind_is_own(s->tuner))
                 journal_add(e, "TIERD_REASON", "%s", tuner_reason_to_string(scheme->reason));
 }
 
@@ -82,7 +82,7 @@ static uint64_t sample_scheme(struct telemetry *t, const struct status *s, struc
                               const struct status_scheme *scheme) {
         char current[FORMAT_MAX] = "unknown", goal[FORMAT_MAX], quota[FORMAT_MAX], size[FORMAT_MAX];
         uint64_t applied = growth(told->total.sz_applied, scheme->total.sz_applied);
-        bool direct = s->tuner == TUNER_DIRECT;
+        bool direct = tuner_kind_is_own(s->tuner);
         struct told_scheme now;
         struct journal_entry e;
 

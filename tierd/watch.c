@@ -141,7 +141,7 @@ static void watch_goal(struct watch *w, struct watched *m, const struct status *
 static bool is_full(const struct watched *m, const struct status *s, const struct status_scheme *scheme) {
         const struct status_node *target = status_node(s, scheme->target_nid);
 
-        if (s->tuner == TUNER_DIRECT)
+        if (tuner_kind_is_own(s->tuner))
                 return scheme->reason == TUNER_NO_ROOM;
         return target && target->has_free && goal_gap_bp(scheme) > WATCH_REACHED_BP &&
                target->free_bytes < target->total_bytes / (m->full.on ? 50 : 100);
@@ -187,7 +187,7 @@ static void watch_stall(struct watch *w, struct watched *m, const struct status 
 
         /* A promotion in exchange for demotions is not after its goal: the room that it finds is theirs. */
         if (!is_at_ceiling(scheme) || gap < WATCH_STALL_GAP_BP ||
-            (s->tuner == TUNER_DIRECT && scheme->direction == PROMOTE && scheme->reason != TUNER_FILL)) {
+            (tuner_kind_is_own(s->tuner) && scheme->direction == PROMOTE && scheme->reason != TUNER_FILL)) {
                 m->at_ceiling = false;
                 m->stall_us = 0;
         } else if (!m->at_ceiling || (++m->ceiling_samples >= WATCH_STALL_SAMPLES &&

@@ -78,7 +78,7 @@ static struct plan *plan_of(size_t n, enum tuner_kind tuner) {
                 if (i > 0)
                         schemes[i][k->n_schemes++] = promote((int) i, (int) i - 1);
                 k->probes = probes;
-                k->n_probes = tuner == TUNER_DIRECT ? 3 : 0;
+                k->n_probes = tuner_kind_is_own(tuner) ? 3 : 0;
         }
         plan = (struct plan) {
                 .tuner = tuner,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/feedback.h"
 #include "policy/tuner.h"
 
 #include <setjmp.h>
@@ -13,6 +14,14 @@
 #define GIB (UINT64_C(1) << 30)
 #define NODES_MAX 5
 #define PASS_US UINT64_C(100000)
+
+/* Whose hand the tests of a run go by: the quota is set, or the kernel's loop is fed and makes it. */
+static bool fed;
+
+/* The kernel's side of a scheme whose quota its loop makes. */
+struct loop {
+        uint64_t x, score, ceiling;
+};
 
 /*
  * A model of nodes in a line, 0 the fastest, under DAMOS: every pass a scheme moves up to what its window's quota leaves, the
@@ -34,6 +43,11 @@ struct plant {
         unsigned promote_percent;               /* of what its quota allows, a promotion really moves so much */
         uint64_t free_max, free_min;            /* of node 0, since plant_watch() */
         struct tuner *tuner;
+        struct loop loops[NODES_MAX][2];
+        struct feedback feedback[NODES_MAX][2];
+        struct feedback_pace paces[NODES_MAX];
+        unsigned late;                          /* passes between what is read of the loops and what they are fed */
+        uint64_t ceiling_max, commits, feeds;
 };
 
 static uint64_t plant_free(const struct plant *p, size_t i) {
@@ -42,7 +56,12 @@ static uint64_t plant_free(const struct plant *p, size_t i) {
 
 static void plant_init(struct plant *p, size_t n, uint64_t total) {
         *p = (struct plant) { .n = n, .promote_percent = 100 };
-        p->plan.tuner = TUNER_DIRECT;
+        p->plan.tuner = fed ? TUNER_FEEDBACK : TUNER_DIRECT;
+        for (size_t i = 0; i < n; i++)
+                for (size_t j = 0; j < 2; j++) {
+                        p->feedback[i][j] = feedback_start();
+                        p->loops[i][j] = (struct loop) { .x = 10000, .score = FEEDBACK_REST, .ceiling = 1 };
+                }
         p->plan.monitoring.aggregate_us = PASS_US;
         p->plan.kdamonds = p->kdamonds;
         p->plan.n_kdamonds = n;
@@ -102,8 +121,15 @@ static void plant_pass(struct plant *p) {
                 size_t q = 0;
 
                 for (size_t i = 0; i < p->n; i++)
-                        for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++)
-                                p->left[i][j] = p->quotas[q++].bytes;
+                        for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++, q++) {
+                                struct loop *l = &p->loops[i][j];
+
+                                l->x = feedback_next(l->x, l->score);
+                                p->left[i][j] = fed ? MIN(l->x / 10000, l->ceiling) : p->quotas[q].bytes;
+                                /* Less than a page moves nothing. */
+                                if (p->left[i][j] < 4096)
+                                        p->left[i][j] = 0;
+                        }
                 p->window_end_us = p->now_us + MAX(p->quotas[0].window_us, PASS_US);
         }
         for (size_t i = 0; i < p->n; i++) {
@@ -122,9 +148,42 @@ static void plant_watch(struct plant *p) {
         p->free_min = UINT64_MAX;
 }
 
+/* As tierd/manager-feedback.c does it. */
+static void plant_feed(struct plant *p) {
+        size_t q = 0;
+
+        for (size_t i = 0; i < p->n; i++) {
+                uint64_t seen[2];
+                bool ask = false;
+
+                for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++) {
+                        ask = ask || (p->quotas[q + j].bytes > 0 && !feedback_is_at_rest(&p->feedback[i][j]));
+                        seen[j] = MIN(p->loops[i][j].x / 10000, p->loops[i][j].ceiling);
+                }
+                for (unsigned pass = 0; ask && pass < p->late; pass++)
+                        plant_pass(p);
+                for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++, q++) {
+                        struct feedback *f = &p->feedback[i][j];
+                        const struct scheme *s = &p->schemes[i][j];
+                        uint64_t limit = (uint64_t) ((unsigned __int128) s->quota_bytes * p->quotas[q].window_us /
+                                                     s->quota_interval_us);
+
+                        if (ask)
+                                feedback_correct(f, seen[j]);
+                        feedback_step(f, p->quotas[q].bytes, feedback_pace_windows(p->paces + i), ask ? p->late : 0, limit);
+                        p->commits += p->loops[i][j].ceiling != f->ceiling;
+                        p->feeds += p->loops[i][j].score != f->score;
+                        p->loops[i][j].score = f->score;
+                        p->loops[i][j].ceiling = f->ceiling;
+                        p->ceiling_max = MAX(p->ceiling_max, f->ceiling);
+                }
+        }
+}
+
 static uint64_t plant_turn(struct plant *p) {
         struct tuner_node nodes[NODES_MAX];
         struct tuner_kdamond kdamonds[NODES_MAX] = {};
+        uint64_t in_force[NODES_MAX][2], next;
         struct tuner_sample sample = { .now_us = p->now_us, .nodes = nodes, .n_nodes = p->n, .kdamonds = kdamonds };
 
         for (size_t i = 0; i < p->n; i++) {
@@ -135,8 +194,19 @@ static uint64_t plant_turn(struct plant *p) {
                         .monitored_bytes = p->total[i], .scheme_tried = p->tried[i], .scheme_applied = p->applied[i],
                 };
                 memcpy(kdamonds[i].probe_tried, p->probe_tried[i], sizeof(kdamonds[i].probe_tried));
+                if (!fed)
+                        continue;
+                for (uint64_t windows = feedback_pace_take(p->paces + i, p->probe_tried[i][PROBE_ALL] / MAX(p->total[i], UINT64_C(1))),
+                              j = 0; j < 2; j++) {
+                        feedback_pass(&p->feedback[i][j], windows);
+                        in_force[i][j] = feedback_quota(&p->feedback[i][j]);
+                }
+                kdamonds[i].scheme_quota = in_force[i];
         }
-        return tuner_step(p->tuner, &sample, p->quotas, NULL);
+        next = tuner_step(p->tuner, &sample, p->quotas, NULL);
+        if (fed)
+                plant_feed(p);
+        return next;
 }
 
 static void plant_run(struct plant *p, uint64_t seconds) {
@@ -429,6 +499,12 @@ static void test_odd_samples(void **state) {
         plant_done(&p);
 }
 
+static int feed(void **state) {
+        (void) state;
+        fed = true;
+        return 0;
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_goal),           cmocka_unit_test(test_exchange),
@@ -440,5 +516,6 @@ int main(void) {
                 cmocka_unit_test(test_odd_samples),
         };
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return cmocka_run_group_tests_name("direct", tests, NULL, NULL) +
+               cmocka_run_group_tests_name("feedback", tests, feed, NULL);
 }
