@@ -5,10 +5,14 @@
 /* The kernel's least number: one byte, which is less than a page and moves nothing. */
 #define X_MIN UINT64_C(10000)
 #define X_PER_BYTE UINT64_C(10000)
+/* Less than a page moves nothing either, and is twelve windows nearer to what may be wanted next. */
+#define X_PARKED (UINT64_C(4095) * X_PER_BYTE)
 /* By so many windows any x has come from one end to the other, and a score for longer is no other score. */
 #define WINDOWS_MAX UINT64_C(64)
 /* A quota this near to the wanted one (a sixteenth) is left alone: each feed is a command. */
 #define NEAR_PART 16
+/* How far below what is wanted a quota may end that comes from above it. */
+#define FALL_PART 16
 /* A new ceiling leaves room for the wanted quota to grow without another one, which is a commit. */
 #define CEILING_ROOM 4
 
@@ -39,7 +43,7 @@ uint64_t feedback_quota(const struct feedback *f) {
 }
 
 bool feedback_is_at_rest(const struct feedback *f) {
-        return !f->unknown && f->score >= FEEDBACK_REST && f->x <= X_MIN;
+        return !f->unknown && f->score >= FEEDBACK_TARGET && f->x <= X_PARKED;
 }
 
 void feedback_pass(struct feedback *f, uint64_t windows) {
@@ -65,30 +69,35 @@ static uint64_t next_ceiling(uint64_t ceiling, uint64_t wanted, uint64_t limit) 
         return MIN(roomy, limit);
 }
 
-/* Whether under this score x stays at or below `goal` in the end, and on the way on the average. */
-static bool keeps_below(uint64_t x, uint64_t score, uint64_t goal, uint64_t windows) {
-        unsigned __int128 sum = 0;
+/* What is known when a score is to be found. */
+struct turn {
+        uint64_t x;                     /* when the score is taken */
+        uint64_t windows;               /* for how many it is in force */
+        unsigned __int128 moved;        /* x of the windows that began before, since the turn was measured */
+        uint64_t late;                  /* their number */
+        uint64_t goal;
+};
 
-        for (uint64_t i = 0; i < windows; i++) {
+/* Whether under this score x ends at `end` or below, and with `sum` the turn as it is measured moves no more than is wanted. */
+static bool keeps_below(const struct turn *t, uint64_t score, uint64_t end, bool sum) {
+        unsigned __int128 moved = t->moved;
+        uint64_t x = t->x;
+
+        for (uint64_t i = 0; i < t->windows; i++) {
                 x = feedback_next(x, score);
-                sum += x;
+                if (i + t->late < t->windows)
+                        moved += x;
         }
-        return x <= goal && sum <= (unsigned __int128) goal * windows;
+        return x <= end && (!sum || moved <= (unsigned __int128) t->goal * t->windows);
 }
 
-/*
- * The least score that keeps x below: growing, it arrives when the turn ends; falling, from a quota that was larger, the turn
- * moves no more than was wanted.
- */
-static uint64_t find_score(uint64_t x, uint64_t goal, uint64_t windows) {
+static uint64_t least_score(const struct turn *t, uint64_t end, bool sum) {
         uint64_t low = 0, high = FEEDBACK_REST;
-
-        windows = MIN(windows, WINDOWS_MAX);
 
         while (low < high) {
                 uint64_t middle = (low + high) / 2;
 
-                if (keeps_below(x, middle, goal, windows))
+                if (keeps_below(t, middle, end, sum))
                         high = middle;
                 else
                         low = middle + 1;
@@ -96,22 +105,37 @@ static uint64_t find_score(uint64_t x, uint64_t goal, uint64_t windows) {
         return low;
 }
 
+/*
+ * Growing, x arrives when the turn ends. Falling, from a quota that was larger, the turn moves no more than is wanted, but x
+ * does not fall so low that the next turn would begin from nothing.
+ */
+static uint64_t find_score(const struct turn *t) {
+        return MIN(least_score(t, t->goal, true), least_score(t, t->goal / FALL_PART, false));
+}
+
+void feedback_stop(struct feedback *f) {
+        f->score = FEEDBACK_REST;
+}
+
 void feedback_step(struct feedback *f, uint64_t wanted, uint64_t windows, uint64_t late, uint64_t limit) {
-        uint64_t x, goal;
+        struct turn t = { .x = f->x, .windows = MIN(MAX(windows, UINT64_C(1)), WINDOWS_MAX), .late = MIN(late, WINDOWS_MAX) };
 
         limit = MAX(limit, UINT64_C(1));
         wanted = MIN(wanted, limit);
+        for (uint64_t i = 0; i < t.late; i++) {
+                t.x = feedback_next(t.x, f->score);
+                t.moved += t.x;
+        }
         if (wanted == 0) {
-                f->score = FEEDBACK_REST;
+                f->score = t.x <= X_PARKED ? FEEDBACK_TARGET : least_score(&t, X_PARKED, false);
                 return;
         }
         f->ceiling = next_ceiling(f->ceiling, wanted, limit);
-        goal = wanted > UINT64_MAX / X_PER_BYTE ? UINT64_MAX : wanted * X_PER_BYTE;
-        x = after(f->x, f->score, late);
-        if (x <= goal && goal - x <= goal / NEAR_PART)
+        t.goal = wanted > UINT64_MAX / X_PER_BYTE ? UINT64_MAX : wanted * X_PER_BYTE;
+        if (t.x <= t.goal && t.goal - t.x <= t.goal / NEAR_PART)
                 f->score = FEEDBACK_TARGET;
         else
-                f->score = find_score(x, goal, MAX(windows > late ? windows - late : 0, UINT64_C(1)));
+                f->score = find_score(&t);
 }
 
 uint64_t feedback_pace_take(struct feedback_pace *p, uint64_t passes) {

@@ -34,7 +34,7 @@ uint64_t feedback_next(uint64_t x, uint64_t score);
 /* The quota in force by what is known, bytes per window. */
 uint64_t feedback_quota(const struct feedback *f);
 
-/* Nothing can move, and nothing will without being fed: there is no need to ask what the quota is. */
+/* The quota is less than a page, so nothing moves, and nothing will without being fed: no need to ask what it is. */
 bool feedback_is_at_rest(const struct feedback *f);
 
 /* So many windows have begun since the last call. */
@@ -44,14 +44,18 @@ void feedback_pass(struct feedback *f, uint64_t windows);
 void feedback_correct(struct feedback *f, uint64_t effective_bytes);
 
 /*
- * What to feed, and what ceiling to set, for `wanted` bytes per window (0: none) to be in force after `windows` more of them,
- * the first `late` of which are still under the score before; never more than `limit`. Sets f->score and f->ceiling. A score
- * below FEEDBACK_TARGET, which lets x grow for as long as nothing else is fed, comes only where x is below what is wanted, and
- * with a ceiling of no more than FEEDBACK_LOOSE times that (or FEEDBACK_CEILING_MIN).
+ * What to feed, and what ceiling to set, for `wanted` bytes per window to be in force after the `windows` of a turn, which begin
+ * when `late` more have passed under the score before; never more than `limit`. With 0 the quota falls to just below a page,
+ * from where it is soon back, and stays. Sets f->score and f->ceiling. A score below FEEDBACK_TARGET, which lets x grow for as
+ * long as nothing else is fed, comes only where x is below what is wanted, and with a ceiling of no more than FEEDBACK_LOOSE
+ * times that (or FEEDBACK_CEILING_MIN).
  */
 #define FEEDBACK_LOOSE 16
 #define FEEDBACK_CEILING_MIN (UINT64_C(1) << 20)
 void feedback_step(struct feedback *f, uint64_t wanted, uint64_t windows, uint64_t late, uint64_t limit);
+
+/* What must stop at the next window: all the way down. */
+void feedback_stop(struct feedback *f);
 
 /* How many windows a turn has, by the passes that were counted: a moving average. */
 struct feedback_pace {

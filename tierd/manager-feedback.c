@@ -73,7 +73,10 @@ static int feed(struct manager *m, size_t i, size_t n, const struct tuner_quota 
                 if (ask)
                         feedback_correct(loops + j, numbers[j]);
                 next[j] = loops[j];
-                feedback_step(next + j, m->paused ? 0 : want->bytes, windows, late, window_limit(k->schemes + j, want));
+                if (m->paused || want->reason == TUNER_NO_ROOM || want->reason == TUNER_SETTLING)
+                        feedback_stop(next + j);
+                else
+                        feedback_step(next + j, want->bytes, windows, late, window_limit(k->schemes + j, want));
                 quotas[j] = (struct quota_value) {
                         .bytes = next[j].ceiling, .reset_interval_ms = want->window_us / 1000,
                 };
@@ -114,9 +117,9 @@ int manager_feedback_set(struct manager *m, const struct tuner_quota *decided, s
                         struct scheme_report *s = m->books.schemes + j;
 
                         s->reason = decided[j].reason;
-                        /* One byte is how the loop says none. */
-                        s->quota_bytes = feedback_quota(m->books.feedback + j);
-                        if (m->paused || s->quota_bytes <= 1)
+                        /* Less than a page is how the loop says none. */
+                        s->quota_bytes = feedback_is_at_rest(m->books.feedback + j) ? 0 : feedback_quota(m->books.feedback + j);
+                        if (m->paused)
                                 s->quota_bytes = 0;
                         s->quota_window_us = decided[j].window_us;
                 }

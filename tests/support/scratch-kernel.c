@@ -482,6 +482,7 @@ static int store_state(struct scratch *s, int slot, const char *value) {
         for (size_t i = 0; i < ELEMENTSOF(others); i++)
                 if (strcmp(value, others[i].command) == 0 && others[i].since <= s->version) {
                         s->stats_asked[slot] += strcmp(value, "update_schemes_stats") == 0;
+                        s->feeds += strcmp(value, "commit_schemes_quota_goals") == 0;
                         return 0;
                 }
         return -EINVAL;

@@ -54,7 +54,7 @@ struct scratch {
         const char *oops;               /* NULL, or what was dereferenced */
         bool unlimited;                 /* a scheme ran through a charge window without its quota (6.12) */
 
-        unsigned commits, starts;
+        unsigned commits, feeds, starts;        /* feeds: commit_schemes_quota_goals */
         bool started[SCRATCH_SLOTS_MAX];                                /* ever */
         bool settled[SCRATCH_SLOTS_MAX][SCRATCH_SCHEMES_MAX];           /* the scheme's quota is in force */
         unsigned stats_asked[SCRATCH_SLOTS_MAX];                        /* since the start */

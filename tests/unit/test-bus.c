@@ -401,7 +401,7 @@ static int change_everything(struct served *s, const char *text) {
 
         (void) text;
         t->state = STATUS_IDLE;
-        t->tuner = TUNER_FEEDBACK;
+        t->tuner = TUNER_KERNEL;
         (void) snprintf(t->release, sizeof(t->release), "6.18.1");
         t->rank_source = RANK_HWLOC;
         t->nodes[1].tier = 1;

@@ -206,8 +206,11 @@ static void test_configuration(void **state) {
         scratch_put(s, "etc/tierd.yaml", "nodes: {9: {managed: false}}");
         assert_state(s, "plan", CHECK_PROBLEM);
         scratch_put(s, "etc/tierd.yaml", "tuning: {tuner: feedback}");
+        assert_no_check(s, "plan");
+        scratch_put(s, "proc/version", "Linux version 6.1.192-tierd (x) #1");
         assert_state(s, "plan", CHECK_PROBLEM);
 
+        scratch_put(s, "proc/version", "Linux version 7.2.13 (x) #1");
         scratch_put(s, "etc/tierd.yaml", "system: {exclusive_modules: refuse, reclaim_demotion: on}");
         assert_state(s, "exclusive-modules", CHECK_PROBLEM);
         assert_state(s, "reclaim-demotion", CHECK_INFO);

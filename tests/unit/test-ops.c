@@ -193,13 +193,25 @@ static void test_7_2(void **state) {
 static void test_feedback(void **state) {
         struct capability c = capability_of(RELEASES[0]);
         struct plan *p = plan_two_nodes(TUNER_FEEDBACK);
+        struct slot_map m = slots_for(2), none = {};
+        const uint64_t scores[] = { 123 };
         struct ops *o = kdamond_ops(p, 0, &c);
 
         (void) state;
         assert_value(o, SCHEME(0, 0) "quotas/goals/0/target_metric", "user_input");
-        assert_value(o, SCHEME(0, 0) "quotas/goals/0/target_value", "500");
-        assert_value(o, SCHEME(0, 0) "quotas/goals/0/current_value", "500");
+        assert_value(o, SCHEME(0, 0) "quotas/goals/0/target_value", "10000");
+        assert_value(o, SCHEME(0, 0) "quotas/goals/0/current_value", "20000");
+        /* The first window's workaround holds for it, too. */
+        assert_value(o, SCHEME(0, 0) "quotas/reset_interval_ms", "0");
+        assert_value(o, SCHEME(0, 0) "quotas/bytes", "1");
         ops_free(o);
+
+        assert_int_equal(ops_make_feeds(&m, &p->kdamonds[0], scores, &o), 0);
+        assert_int_equal(o->n_ops, 1);
+        assert_string_equal(o->ops[0].path, SCHEME(0, 0) "quotas/goals/0/current_value");
+        assert_string_equal(o->ops[0].value, "123");
+        ops_free(o);
+        assert_int_equal(ops_make_feeds(&none, &p->kdamonds[0], scores, &o), -EINVAL);
 }
 
 static void test_auto_intervals(void **state) {

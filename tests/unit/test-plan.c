@@ -528,7 +528,7 @@ static void test_probes(void **state) {
 }
 
 static void test_tuners(void **state) {
-        _cleanup_plan_ struct plan *automatic = NULL, *kernel = NULL, *nothing = NULL;
+        _cleanup_plan_ struct plan *automatic = NULL, *kernel = NULL, *feedback = NULL, *nothing = NULL;
         struct machine m;
 
         (void) state;
@@ -539,7 +539,13 @@ static void test_tuners(void **state) {
         assert_int_equal(kernel->tuner, TUNER_KERNEL);
         assert_refused(&m, "tuning: {tuner: kernel}", &linux_6_12, -EINVAL, "node_mem_used_bp");
         assert_refused(&m, "tuning: {tuner: kernel}", &linux_6_12, -EINVAL, "write tuner: direct");
-        assert_refused(&m, "tuning: {tuner: feedback}", &linux_6_18, -EINVAL, "not in this release");
+        feedback = make(&m, "tuning: {tuner: feedback}\nmonitoring: {auto: {}}", &linux_6_18);
+        assert_int_equal(feedback->tuner, TUNER_FEEDBACK);
+        assert_int_equal(plan_kdamond(feedback, 0)->n_schemes, 2);
+        assert_int_equal(plan_kdamond(feedback, 0)->n_probes, 2);
+        assert_false(feedback->monitoring.auto_intervals);
+        assert_true(has_note(feedback, "monitoring.auto: tuner feedback sets quotas all the time"));
+        assert_refused(&m, "tuning: {tuner: feedback}", &linux_6_1_patched, -EINVAL, "no user_input goals (6.9): the direct tuner");
         assert_refused(&m, "", &linux_6_1, -EOPNOTSUPP, "no migrate actions (6.11): kernel-patches/6.1 supplies");
 
         /* No tuner would help. */

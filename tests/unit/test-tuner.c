@@ -18,6 +18,9 @@
 /* Whose hand the tests of a run go by: the quota is set, or the kernel's loop is fed and makes it. */
 static bool fed;
 
+/* Passes between what is read of the loops and what they are fed: on 6.12 a command takes 100 ms. */
+static unsigned late;
+
 /* The kernel's side of a scheme whose quota its loop makes. */
 struct loop {
         uint64_t x, score, ceiling;
@@ -46,7 +49,6 @@ struct plant {
         struct loop loops[NODES_MAX][2];
         struct feedback feedback[NODES_MAX][2];
         struct feedback_pace paces[NODES_MAX];
-        unsigned late;                          /* passes between what is read of the loops and what they are fed */
         uint64_t ceiling_max, commits, feeds;
 };
 
@@ -160,7 +162,7 @@ static void plant_feed(struct plant *p) {
                         ask = ask || (p->quotas[q + j].bytes > 0 && !feedback_is_at_rest(&p->feedback[i][j]));
                         seen[j] = MIN(p->loops[i][j].x / 10000, p->loops[i][j].ceiling);
                 }
-                for (unsigned pass = 0; ask && pass < p->late; pass++)
+                for (unsigned pass = 0; ask && pass < late; pass++)
                         plant_pass(p);
                 for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++, q++) {
                         struct feedback *f = &p->feedback[i][j];
@@ -170,7 +172,10 @@ static void plant_feed(struct plant *p) {
 
                         if (ask)
                                 feedback_correct(f, seen[j]);
-                        feedback_step(f, p->quotas[q].bytes, feedback_pace_windows(p->paces + i), ask ? p->late : 0, limit);
+                        if (p->quotas[q].reason == TUNER_NO_ROOM || p->quotas[q].reason == TUNER_SETTLING)
+                                feedback_stop(f);
+                        else
+                                feedback_step(f, p->quotas[q].bytes, feedback_pace_windows(p->paces + i), ask ? late : 0, limit);
                         p->commits += p->loops[i][j].ceiling != f->ceiling;
                         p->feeds += p->loops[i][j].score != f->score;
                         p->loops[i][j].score = f->score;
@@ -285,7 +290,7 @@ static void test_excluded(void **state) {
         p.cold[1] = GIB / 5;
         plant_watch(&p);
         plant_run(&p, 60);
-        assert_in_range(p.free_min, GIB * 36 / 1000, GIB);
+        assert_in_range(p.free_min, GIB * (late > 0 ? 30 : 36) / 1000, GIB);
         before = p.applied[1][0];
         plant_run(&p, 600);
         assert_int_equal(p.applied[1][0], before);
@@ -299,7 +304,7 @@ static void test_excluded(void **state) {
         plant_watch(&p);
         plant_run(&p, 120);
         assert_true(p.hot[0] >= GIB / 5 * 99 / 100);
-        assert_in_range(p.free_min, GIB * 25 / 1000, GIB);
+        assert_in_range(p.free_min, GIB * (late > 0 ? 20 : 25) / 1000, GIB);
 
         /* Nearly all: slower, and the goal holds all the same. */
         plant_done(&p);
@@ -310,7 +315,7 @@ static void test_excluded(void **state) {
         plant_watch(&p);
         plant_run(&p, 300);
         assert_true(p.hot[0] >= GIB / 10 * 9 / 10);
-        assert_in_range(p.free_min, GIB * 25 / 1000, GIB);
+        assert_in_range(p.free_min, GIB * (late > 0 ? 20 : 25) / 1000, GIB);
         plant_done(&p);
 }
 
@@ -505,6 +510,11 @@ static int feed(void **state) {
         return 0;
 }
 
+static int feed_late(void **state) {
+        late = 1;
+        return feed(state);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_goal),           cmocka_unit_test(test_exchange),
@@ -517,5 +527,6 @@ int main(void) {
         };
 
         return cmocka_run_group_tests_name("direct", tests, NULL, NULL) +
-               cmocka_run_group_tests_name("feedback", tests, feed, NULL);
+               cmocka_run_group_tests_name("feedback", tests, feed, NULL) +
+               cmocka_run_group_tests_name("feedback, fed late", tests, feed_late, NULL);
 }

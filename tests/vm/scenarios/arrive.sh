@@ -10,10 +10,11 @@ REST=60
 SPAN=60
 THP=never
 LIVE=no
+TUNER=auto
 # shellcheck disable=SC1091
 [ ! -r /root/settings ] || . /root/settings
 
-say "kernel $(uname -r), numa_balancing $(cat /proc/sys/kernel/numa_balancing), huge pages $THP"
+say "kernel $(uname -r), tuner $TUNER, numa_balancing $(cat /proc/sys/kernel/numa_balancing), huge pages $THP"
 system_values >/run/before
 memload_start --set cold:fill-5%@0 --set hot:${HOT}M@2:touch --thp "$THP" --pass-every 30ms
 hot=$(set_bytes hot)
@@ -29,7 +30,8 @@ percpu=$(percpu_mib)
 
 [ "$LIVE" = no ] || sh /root/view.sh >/dev/console 2>&1 &
 start=$(now_ms)
-tierd_start || { failed=1; finish; }
+echo "tuning: {tuner: $TUNER}" >/run/arrive.yaml
+tierd_start /run/arrive.yaml || { failed=1; finish; }
 say "started in $(($(now_ms) - start)) ms"
 
 progress() { # once a sample
