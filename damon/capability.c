@@ -307,6 +307,7 @@ struct plan_features capability_features(const struct capability *c) {
                 .node_goals = c->node_goals,
                 .user_goals = c->user_goals,
                 .intervals_goal = c->intervals_goal,
+                .goal_tuner = c->goal_tuner,
                 .young_filter = c->young_filter,
                 .anon_filter = c->anon_filter,
                 .memcg_filter = c->memcg_filter,
@@ -316,7 +317,7 @@ struct plan_features capability_features(const struct capability *c) {
 
 struct plan_features capability_features_all(void) {
         return (struct plan_features) {
-                .paddr = true, .migrate = true, .node_goals = true, .user_goals = true, .intervals_goal = true, .young_filter = true,
-                .anon_filter = true, .memcg_filter = true, .hugepage_filter = true,
+                .paddr = true, .migrate = true, .node_goals = true, .user_goals = true, .intervals_goal = true, .goal_tuner = true,
+                .young_filter = true, .anon_filter = true, .memcg_filter = true, .hugepage_filter = true,
         };
 }

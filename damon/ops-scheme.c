@@ -90,7 +90,8 @@ static void encode_quotas_dir(struct encoder *e, const char *scheme, const struc
         encode_u64(e, s ? s->weight_frequency : 0, "quotas/weights/nr_accesses_permil");
         encode_u64(e, s ? s->weight_age : 0, "quotas/weights/age_permil");
         if (c->goal_tuner)
-                encode(e, "consist", "quotas/goal_tuner");
+                /* The law that `feedback` reckons with is that of consist. */
+                encode(e, goal_tuner_to_string(p->goal_tuner), "quotas/goal_tuner");
         if (c->fail_charge) {
                 /* A denominator of 0: failed bytes are charged in full, as on every kernel before. */
                 encode(e, "0", "quotas/fail_charge_num");

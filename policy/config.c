@@ -15,6 +15,10 @@ const char *tuner_kind_to_string(enum tuner_kind tuner) {
         return tuner < _TUNER_KIND_MAX ? names[tuner] : "unknown";
 }
 
+const char *goal_tuner_to_string(enum goal_tuner tuner) {
+        return tuner == GOAL_TUNER_TEMPORAL ? "temporal" : "consist";
+}
+
 /*
  * The defaults, each with its reason: intervals and regions are those of the kernel's samples/damon/mtier.c and of damo; 5 %
  * free and 96 % used are its author's policy, one point of overlap; 200 MiB/s is small against any expander's bandwidth.

@@ -25,6 +25,10 @@ static inline bool tuner_kind_is_own(enum tuner_kind tuner) {
         return tuner == TUNER_DIRECT || tuner == TUNER_FEEDBACK;
 }
 
+/* How the kernel comes to the goals of `tuner: kernel`. */
+enum goal_tuner { GOAL_TUNER_CONSIST, GOAL_TUNER_TEMPORAL };
+const char *goal_tuner_to_string(enum goal_tuner tuner);        /* the kernel's keyword */
+
 enum balancing_policy { BALANCING_AUTO, BALANCING_OFF, BALANCING_KEEP };
 enum keep_on_off { SETTING_KEEP, SETTING_ON, SETTING_OFF };
 enum modules_policy { MODULES_STOP, MODULES_REFUSE };
@@ -72,6 +76,7 @@ struct config {
         struct exclude *excludes;
         size_t n_excludes;
         enum tuner_kind tuner;
+        enum goal_tuner goal_tuner;
         enum balancing_policy numa_balancing;
         enum keep_on_off reclaim_demotion;
         enum modules_policy exclusive_modules;

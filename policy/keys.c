@@ -164,8 +164,12 @@ static SECTION(monitoring_section, monitoring_keys, check_monitoring);
 static const char *const tuner_choices[] = {
         [TUNER_AUTO] = "auto", [TUNER_KERNEL] = "kernel", [TUNER_FEEDBACK] = "feedback", [TUNER_DIRECT] = "direct", NULL,
 };
+static const char *const goal_tuner_choices[] = {
+        [GOAL_TUNER_CONSIST] = "consist", [GOAL_TUNER_TEMPORAL] = "temporal", NULL,
+};
 static const struct key tuning_keys[] = {
-        { "tuner", read_choice, CONFIG(tuner), .example = "auto", .choices = tuner_choices },
+        { "tuner",      read_choice, CONFIG(tuner),      .example = "auto",    .choices = tuner_choices },
+        { "goal_tuner", read_choice, CONFIG(goal_tuner), .example = "consist", .choices = goal_tuner_choices },
 };
 static SECTION(tuning_section, tuning_keys, NULL);
 

@@ -290,6 +290,13 @@ int warn_about(struct reader *in, const struct yaml_value *document) {
                         return r;
         }
 
+        at = yaml_find(yaml_find(document, "tuning"), "goal_tuner");
+        if (c->goal_tuner != GOAL_TUNER_CONSIST && c->tuner != TUNER_KERNEL && at) {
+                r = reader_warn(in, at->at, "goal_tuner has no effect without tuner: kernel");
+                if (r < 0)
+                        return r;
+        }
+
         for (size_t i = 0; i < c->n_excludes; i++) {
                 anon = anon || c->excludes[i].type == EXCLUDE_ANON;
                 file = file || c->excludes[i].type == EXCLUDE_FILE;

@@ -98,6 +98,14 @@ static int choose_tuner(struct maker *m, bool managing) {
                                 missing_describe(MISSING_NODE_GOALS, m->features->major, m->features->minor, text,
                                                  sizeof(text)));
         m->plan->tuner = tuner;
+        m->plan->goal_tuner = GOAL_TUNER_CONSIST;
+        if (tuner != TUNER_KERNEL || m->config->goal_tuner == GOAL_TUNER_CONSIST || !managing)
+                return 0;
+        if (!m->features->goal_tuner)
+                return maker_note(m, NOTE_KERNEL,
+                                  "tuning.goal_tuner: this kernel has one way only to come to its goals (Linux 7.1 has temporal); "
+                                  "consist it is");
+        m->plan->goal_tuner = m->config->goal_tuner;
         return 0;
 }
 

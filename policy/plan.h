@@ -95,6 +95,7 @@ struct note {
 
 struct plan {
         enum tuner_kind tuner;          /* never TUNER_AUTO */
+        enum goal_tuner goal_tuner;     /* TUNER_KERNEL only */
         struct monitoring_config monitoring;
         struct kdamond_plan *kdamonds;  /* by ascending nid; none: nothing to manage */
         size_t n_kdamonds;
@@ -110,6 +111,7 @@ struct plan_features {
         bool node_goals;                /* node_mem_{used,free}_bp with nid (6.16) */
         bool user_goals;                /* user_input goals (6.9) */
         bool intervals_goal;            /* 6.15 */
+        bool goal_tuner;                /* 7.1 */
         bool young_filter;              /* 6.10 */
         bool anon_filter, memcg_filter; /* 6.3; a patched 6.1 has `young` without them */
         bool hugepage_filter;           /* 6.15 */

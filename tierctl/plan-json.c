@@ -177,6 +177,8 @@ int plan_print_json(const struct plan *p, FILE *f) {
         if (!root)
                 return -ENOMEM;
         put(root, "tuner", json_object_new_string(tuner_kind_to_string(p->tuner)), &r);
+        if (p->tuner == TUNER_KERNEL)
+                put(root, "goal_tuner", json_object_new_string(goal_tuner_to_string(p->goal_tuner)), &r);
         part = put_new(root, "kdamonds", json_object_new_array(), &r);
         for (size_t i = 0; r >= 0 && i < p->n_kdamonds; i++)
                 append(part, kdamond_to_json(&p->kdamonds[i], &r), &r);

@@ -63,7 +63,8 @@ void plan_print_text(const struct plan *p, FILE *f) {
         const struct monitoring_config *m = &p->monitoring;
         char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
 
-        fprintf(f, "tuner: %s\n", tuner_kind_to_string(p->tuner));
+        fprintf(f, "tuner: %s%s\n", tuner_kind_to_string(p->tuner),
+                p->goal_tuner == GOAL_TUNER_TEMPORAL ? ", all of a quota until its goal is met (temporal)" : "");
         fprintf(f, "monitoring: sample %s, aggregate %s, update %s, %" PRIu64 " to %" PRIu64 " regions\n",
                 format_duration(m->sample_us, a, sizeof(a)), format_duration(m->aggregate_us, b, sizeof(b)),
                 format_duration(m->update_us, c, sizeof(c)), m->min_regions, m->max_regions);

@@ -134,7 +134,7 @@ static void test_everything(void **state) {
                 "nodes:\n"
                 "  3: {managed: off}\n"
                 "  2: {demote: {goal: {free: 10%}}, promote: {enabled: false}}\n"
-                "tuning: {tuner: kernel}\n"
+                "tuning: {tuner: kernel, goal_tuner: temporal}\n"
                 "system: {numa_balancing: off, reclaim_demotion: on, exclusive_modules: refuse}\n"
                 "telemetry: {interval: 1m, metrics_file: /run/größe}\n";
         _cleanup_config_ struct config *c = parse(text);
@@ -181,6 +181,7 @@ static void test_everything(void **state) {
         assert_int_equal(c->nodes[1].id, 3);
         assert_false(c->nodes[1].managed);
         assert_int_equal(c->tuner, TUNER_KERNEL);
+        assert_int_equal(c->goal_tuner, GOAL_TUNER_TEMPORAL);
         assert_int_equal(c->numa_balancing, BALANCING_OFF);
         assert_int_equal(c->reclaim_demotion, SETTING_ON);
         assert_int_equal(c->exclusive_modules, MODULES_REFUSE);
@@ -260,6 +261,9 @@ static void test_warnings(void **state) {
                 { "nodes:\n  2: {promote: {goal: {used: 90%}}}\n", "tierd.yaml:2:30: warning: " },
                 { "exclude:\n  - {type: anon}\n  - {type: file}\n", "tierd.yaml:2:3: warning: anon and file together" },
                 { "tuning: {tuner: feedback}\n", NULL },
+                { "tuning: {tuner: kernel, goal_tuner: temporal}\n", NULL },
+                { "tuning: {goal_tuner: consist}\n", NULL },
+                { "tuning: {goal_tuner: temporal}\n", "tierd.yaml:1:22: warning: goal_tuner has no effect without tuner: kernel" },
                 { "telemetry: {interval: 100ms, metrics_file: null}\n", NULL },
         };
 
@@ -308,6 +312,10 @@ static void test_blocks(void **state) {
                 { "tiers: [[0, 1], [1]]\n", "tierd.yaml:1:18: node 1 is named already; a node stands in one tier, once\n"
                                             "  tiers: [[0, 1], [1]]\n"
                                             "                   ^" },
+                { "tuning: {goal_tuner: eager}\n",
+                  "tierd.yaml:1:22: \"goal_tuner\" cannot be \"eager\"; write one of consist, temporal\n"
+                  "  tuning: {goal_tuner: eager}\n"
+                  "                       ^" },
                 { "tuning: {tuner: fast}\n",
                   "tierd.yaml:1:17: \"tuner\" cannot be \"fast\"; write one of auto, kernel, feedback, direct\n"
                   "  tuning: {tuner: fast}\n"

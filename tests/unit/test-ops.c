@@ -214,6 +214,23 @@ static void test_feedback(void **state) {
         assert_int_equal(ops_make_feeds(&none, &p->kdamonds[0], scores, &o), -EINVAL);
 }
 
+static void test_temporal(void **state) {
+        struct capability c = capability_of(RELEASES[2]), old = capability_of(RELEASES[1]);
+        struct plan *p = plan_two_nodes(TUNER_KERNEL);
+        struct ops *o = kdamond_ops(p, 0, &c);
+
+        (void) state;
+        assert_value(o, SCHEME(0, 0) "quotas/goal_tuner", "consist");
+        ops_free(o);
+        p->goal_tuner = GOAL_TUNER_TEMPORAL;
+        o = kdamond_ops(p, 0, &c);
+        assert_value(o, SCHEME(0, 0) "quotas/goal_tuner", "temporal");
+        ops_free(o);
+        o = kdamond_ops(p, 0, &old);
+        assert_null(value_of(o, SCHEME(0, 0) "quotas/goal_tuner"));
+        ops_free(o);
+}
+
 static void test_auto_intervals(void **state) {
         struct capability c = capability_of(RELEASES[2]);
         struct plan *p = plan_two_nodes(TUNER_DIRECT);
@@ -471,7 +488,7 @@ int main(void) {
                 cmocka_unit_test(test_what_is_common),
                 cmocka_unit_test(test_6_12),
                 cmocka_unit_test(test_7_2),
-                cmocka_unit_test(test_feedback),
+                cmocka_unit_test(test_feedback),                cmocka_unit_test(test_temporal),
                 cmocka_unit_test(test_patched_6_1),
                 cmocka_unit_test(test_auto_intervals),
                 cmocka_unit_test(test_allowing_filters), cmocka_unit_test(test_aging),

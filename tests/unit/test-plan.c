@@ -528,10 +528,13 @@ static void test_probes(void **state) {
 }
 
 static void test_tuners(void **state) {
-        _cleanup_plan_ struct plan *automatic = NULL, *kernel = NULL, *feedback = NULL, *nothing = NULL;
+        _cleanup_plan_ struct plan *automatic = NULL, *kernel = NULL, *feedback = NULL, *nothing = NULL,
+                                   *temporal = NULL, *old = NULL, *fed = NULL;
+        struct plan_features linux_7_2 = linux_6_18;
         struct machine m;
 
         (void) state;
+        linux_7_2.goal_tuner = true;
         make_two_tiers(&m);
         automatic = make(&m, "", &linux_6_12);
         assert_int_equal(automatic->tuner, TUNER_DIRECT);
@@ -547,6 +550,16 @@ static void test_tuners(void **state) {
         assert_true(has_note(feedback, "monitoring.auto: tuner feedback sets quotas all the time"));
         assert_refused(&m, "tuning: {tuner: feedback}", &linux_6_1_patched, -EINVAL, "no user_input goals (6.9): the direct tuner");
         assert_refused(&m, "", &linux_6_1, -EOPNOTSUPP, "no migrate actions (6.11): kernel-patches/6.1 supplies");
+
+        temporal = make(&m, "tuning: {tuner: kernel, goal_tuner: temporal}", &linux_7_2);
+        assert_int_equal(temporal->goal_tuner, GOAL_TUNER_TEMPORAL);
+        assert_int_equal(temporal->n_notes, 0);
+        old = make(&m, "tuning: {tuner: kernel, goal_tuner: temporal}", &linux_6_18);
+        assert_int_equal(old->goal_tuner, GOAL_TUNER_CONSIST);
+        assert_true(has_note(old, "tuning.goal_tuner: this kernel has one way only"));
+        /* Under tierd's own tuner it means nothing, and consist is what feedback needs. */
+        fed = make(&m, "tuning: {tuner: feedback, goal_tuner: temporal}", &linux_7_2);
+        assert_int_equal(fed->goal_tuner, GOAL_TUNER_CONSIST);
 
         /* No tuner would help. */
         assert_refused(&m, "tuning: {tuner: kernel}", &linux_6_1, -EOPNOTSUPP, "cannot migrate between nodes");
