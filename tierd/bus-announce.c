@@ -81,7 +81,7 @@ static uint64_t digest_view(const struct status *s UNUSED, const void *object) {
         return n->has_view ? digest_bytes(DIGEST_START, &n->view, sizeof(n->view)) : DIGEST_START;
 }
 
-/* Shown under the direct tuner alone. */
+/* Shown under tierd's own tuner alone. */
 static uint64_t digest_reason(const struct status *s, const void *object) {
         const struct status_scheme *scheme = object;
 

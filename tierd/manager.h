@@ -42,7 +42,7 @@ struct manager {
 int manager_start(struct manager *m, int root, struct saved *saved, struct config *config, struct diag *reterr);
 
 /*
- * One turn: starts a kdamond again that has ended by itself, reads the counts and the nodes, and under the direct tuner
+ * One turn: starts a kdamond again that has ended by itself, reads the counts and the nodes, and under tierd's own tuner
  * sets new quotas. *ret_next_us: when the next turn is due, set with every outcome but an error. Returns 0, or with a sentence
  * in reterr:
  *   MANAGER_NODES, MANAGER_GROUPS  the plan does not fit the machine any more, because a node has lost its memory, or because

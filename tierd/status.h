@@ -38,7 +38,7 @@ struct status_scheme {
         int32_t current_bp;                     /* of the goal's metric, by the node's meminfo; -1: not known */
         uint64_t ceiling_bytes, ceiling_interval_us;            /* the configured quota */
         uint64_t quota_bytes, quota_window_us;                  /* in force: set by tierd, or the kernel's effective one */
-        enum tuner_reason reason;               /* under the direct tuner */
+        enum tuner_reason reason;               /* under tierd's own tuner */
         /*
          * Counts since tierd began to manage with this scheme; they go on when its kdamond is started anew, and over reloads
          * for as long as the scheme stays.
@@ -58,7 +58,7 @@ struct status_node {
         uint64_t cpu_us, raw_cpu_us;            /* CPU time of its kdamonds, as `total` and `raw` above */
         uint64_t restarts;                      /* how often its kdamond was started again after it had ended by itself */
         uint64_t sample_us, aggregate_us;       /* monitoring intervals in force (as tuned, where the kernel tunes them) */
-        bool has_view;                          /* under the direct tuner, once it has seen a pass */
+        bool has_view;                          /* under tierd's own tuner, once it has seen a pass */
         struct tuner_view view;
 };
 
