@@ -197,7 +197,8 @@ int damon_read_owners(int root, struct diag *reterr) {
 
         r = attribute_read(root, DAMON_ADMIN "/nr_kdamonds", text, sizeof(text), &APPLY_PATIENCE, reterr);
         if (r == -ENOENT)
-                return diag_set(reterr, r, "/" DAMON_ADMIN " is not there: %s.", describe_missing(root, missing, sizeof(missing)));
+                return diag_set(reterr, r, "/" DAMON_ADMIN " is not there: %s.",
+                                describe_missing(root, missing, sizeof(missing)));
         if (r < 0)
                 return r;
         r = parse_int(text, 0, INT32_MAX, &n);

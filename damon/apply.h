@@ -84,8 +84,8 @@ int kdamond_set_quotas(int root, const struct slot_map *m, const struct kdamond_
                        const struct quota_value *quotas, struct diag *reterr);
 
 /*
- * Under `feedback`: feeds the goals of a running kdamond's schemes, one score per scheme in order. Without `quotas` by a command
- * that touches nothing else and puts no pass off; with them they are set, and committed, in the same go.
+ * Under `feedback`: feeds the goals of a running kdamond's schemes, one score per scheme in order. Without `quotas` by a
+ * command that touches nothing else and puts no pass off; with them they are set, and committed, in the same go.
  */
 int kdamond_feed(int root, const struct slot_map *m, const struct kdamond_plan *k, const struct capability *c,
                  const uint64_t *scores, const struct quota_value *quotas, struct diag *reterr);

@@ -317,7 +317,7 @@ struct plan_features capability_features(const struct capability *c) {
 
 struct plan_features capability_features_all(void) {
         return (struct plan_features) {
-                .paddr = true, .migrate = true, .node_goals = true, .user_goals = true, .intervals_goal = true, .goal_tuner = true,
-                .young_filter = true, .anon_filter = true, .memcg_filter = true, .hugepage_filter = true,
+                .paddr = true, .migrate = true, .node_goals = true, .user_goals = true, .intervals_goal = true,
+                .goal_tuner = true, .young_filter = true, .anon_filter = true, .memcg_filter = true, .hugepage_filter = true,
         };
 }

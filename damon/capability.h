@@ -21,8 +21,8 @@ struct capability {
         bool migrate;                   /* 6.11 */
         bool young_filter;              /* 6.10 */
         bool filters_dir;               /* 6.3: filters/; deprecated in 7.2, to go some day */
-        bool anon_filter;               /* 6.3, and so is memcg; apart, because patched kernels may have filters/ without them */
-        bool memcg_filter;
+        bool anon_filter;               /* 6.3; not of filters_dir, because a patched 6.1 has it without these two */
+        bool memcg_filter;              /* 6.3 */
         bool apply_interval;            /* 6.7: apply_interval_us */
         bool filter_allow;              /* 6.14 */
         bool ops_filters;               /* 6.15: core_filters/, ops_filters/ */

@@ -36,7 +36,7 @@ int kdamond_refresh(int root, int slot, bool with_quotas, struct diag *reterr);
 /* Reads the counts of one scheme of the slot; the probes are numbered on after the schemes. */
 int kdamond_read_stats(int root, int slot, size_t scheme, enum stats_set set, struct scheme_stats *ret, struct diag *reterr);
 
-/* The effective quotas of the slot's n first schemes, bytes per window, after asking for them, which blocks like every command. */
+/* The effective quotas of the slot's n first schemes, bytes per window; asks for them, which blocks like every command. */
 int kdamond_read_effective(int root, int slot, size_t n, uint64_t *ret, struct diag *reterr);
 
 /*

@@ -68,9 +68,9 @@ void quota_values_start(const struct plan *p, const struct kdamond_plan *k, stru
  * 1 and an apply_interval_us one sample short of the aggregation, so that a first pass sets the quota before the earliest
  * moment a commit can take effect; ops_make_settled() and a commit follow the start.
  *
- * Under `feedback` the user_input goals start as met twice over, by which the kernel's loop makes the least quota: nothing moves
- * until they are fed. No commit may bring the goals in: 6.12 leaves current_value of a goal that a commit adds as it finds the
- * memory (damos_new_quota_goal()); one that `on` brings has it written.
+ * Under `feedback` the user_input goals start as met twice over, by which the kernel's loop makes the least quota: nothing
+ * moves until they are fed. No commit may bring the goals in: 6.12 leaves current_value of a goal that a commit adds as it
+ * finds the memory (damos_new_quota_goal()); one that `on` brings has it written.
  *
  * Returns -EINVAL when the node is not a possible one, or the plan names a scheme without a target; -EOPNOTSUPP when this
  * kernel cannot express it (a filter type it does not know; a chain of filters that needs `allow`); -ENOMEM.

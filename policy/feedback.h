@@ -5,15 +5,15 @@
 #include <stdint.h>
 
 /*
- * The `feedback` tuner's hand: brings the quota that the kernel's own feedback loop makes of a `user_input` goal to the one that
- * the tuner (policy/tuner.h) wants, by the number that is fed. Pure. docs/tuner.md derives it.
+ * The `feedback` tuner's hand: brings the quota that the kernel's own feedback loop makes of a `user_input` goal to the one
+ * that the tuner (policy/tuner.h) wants, by the number that is fed. Pure. docs/tuner.md derives it.
  *
  * Each charge window the kernel takes the goal's score s (current_value / target_value) and makes its number x, of which the
  * quota is the whole bytes, x * (2 - s); at s >= 2 the least, one byte. `bytes`, the ceiling, caps the quota and not x.
  */
 
 /* The goal's target_value, so that a current_value is a score in basis points. */
-#define FEEDBACK_TARGET 10000
+#define FEEDBACK_TARGET UINT64_C(10000)
 /* The score by which x falls to the least at the next window. */
 #define FEEDBACK_REST (2 * FEEDBACK_TARGET)
 
@@ -44,11 +44,11 @@ void feedback_pass(struct feedback *f, uint64_t windows);
 void feedback_correct(struct feedback *f, uint64_t effective_bytes);
 
 /*
- * What to feed, and what ceiling to set, for `wanted` bytes per window to be in force after the `windows` of a turn, which begin
- * when `late` more have passed under the score before; never more than `limit`. With 0 the quota falls to just below a page,
- * from where it is soon back, and stays. Sets f->score and f->ceiling. A score below FEEDBACK_TARGET, which lets x grow for as
- * long as nothing else is fed, comes only where x is below what is wanted, and with a ceiling of no more than FEEDBACK_LOOSE
- * times that (or FEEDBACK_CEILING_MIN).
+ * What to feed, and what ceiling to set, for `wanted` bytes per window to be in force after the `windows` of a turn, which
+ * begin when `late` more have passed under the score before; never more than `limit`. With 0 the quota falls to just below a
+ * page, from where it is soon back, and stays. Sets f->score and f->ceiling. A score below FEEDBACK_TARGET, which lets x grow
+ * for as long as nothing else is fed, comes only where x is below what is wanted, and with a ceiling of no more than
+ * FEEDBACK_LOOSE times that (or FEEDBACK_CEILING_MIN).
  */
 #define FEEDBACK_LOOSE 16
 #define FEEDBACK_CEILING_MIN (UINT64_C(1) << 20)

@@ -77,7 +77,8 @@ const char *missing_describe(enum missing what, unsigned major, unsigned minor, 
                 break;
         }
         (void) snprintf(buf, size, "%s: %s%s%s", name, supplied ? s->directory : "",
-                        !supplied ? "" : what == MISSING_YOUNG ? " supplies it for this kernel" : " supplies them for this kernel",
+                        !supplied ? "" : what == MISSING_YOUNG ? " supplies it for this kernel" :
+                                                                 " supplies them for this kernel",
                         !supplied ? without : what == MISSING_NODE_GOALS ? "; the direct tuner does without" : "");
         return buf;
 }

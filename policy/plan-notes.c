@@ -69,8 +69,9 @@ int maker_check_excludes(struct maker *m) {
                     type == EXCLUDE_HUGEPAGE || m->features->anon_filter)
                         continue;
                 return diag_set(m->reterr, -EOPNOTSUPP,
-                                "exclude: this kernel's DAMON cannot tell %s apart (it lacks the filter \"%s\", which came with "
-                                "Linux 6.3), so what is excluded would move; remove it from exclude, or boot such a kernel",
+                                "exclude: this kernel's DAMON cannot tell %s apart (it lacks the filter \"%s\", which came "
+                                "with Linux 6.3), so what is excluded would move; remove it from exclude, or boot such a "
+                                "kernel",
                                 type == EXCLUDE_CGROUP ? "the pages of a control group" : "anonymous pages and pages of files",
                                 filter_type_to_string(type == EXCLUDE_CGROUP ? FILTER_MEMCG : FILTER_ANON));
         }

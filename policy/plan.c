@@ -103,8 +103,8 @@ static int choose_tuner(struct maker *m, bool managing) {
                 return 0;
         if (!m->features->goal_tuner)
                 return maker_note(m, NOTE_KERNEL,
-                                  "tuning.goal_tuner: this kernel has one way only to come to its goals (Linux 7.1 has temporal); "
-                                  "consist it is");
+                                  "tuning.goal_tuner: this kernel has one way only to come to its goals (Linux 7.1 has "
+                                  "temporal); consist it is");
         m->plan->goal_tuner = m->config->goal_tuner;
         return 0;
 }

@@ -332,8 +332,9 @@ static uint64_t promote_room(const struct tuner *t, const struct scheme_state *s
 }
 
 /*
- * Hot bytes that do not move when they may, by a quota that is in force (pages that cannot, a sample's luck in a region of idle ones) are no reason to be
- * busy: each such turn doubles the wait, until the heat has doubled too or something moves again.
+ * Hot bytes that do not move when they may, by a quota that is in force (pages that cannot, a sample's luck in a region of
+ * idle ones), are no reason to be busy: each such turn doubles the wait, until the heat has doubled too or something moves
+ * again.
  */
 static bool promotion_is_held(struct tuner *t, struct scheme_state *s, uint64_t hot) {
         if (s->budget > 0 && s->in_force) {

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-/* Shared by doctor-checks.c, doctor-kernel.c and doctor-bound.c only: the machine that is looked at, and what is known of it. */
+/* Shared by the files of doctor only: the machine that is looked at, and what is known of it. */
 struct patient {
         int root;
         struct checkup *c;

@@ -35,8 +35,8 @@ void look_at_kernel(struct patient *p) {
         if (!p->capability.migrate) {
                 k->state = CHECK_PROBLEM;
                 check_summary(k, "Linux %s cannot move memory between nodes by DAMON", release);
-                check_meaning(k, "This goes by the release: a kernel with tierd's patches is able to, and is known by \"-tierd\" in "
-                                 "its release; tierd itself finds out by trying.");
+                check_meaning(k, "This goes by the release: a kernel with tierd's patches is able to, and is known by "
+                                 "\"-tierd\" in its release; tierd itself finds out by trying.");
                 check_action(k, "%s.", say_missing(p, k, MISSING_MIGRATE, text, sizeof(text)));
                 return;
         }
@@ -83,12 +83,14 @@ static const struct {
         { "kernel-first-window", "schemes start without their quota on this release",
           "tierd starts them stopped and sets the quota before they may move anything.", 6, 11, 6, 14, true },
         { "kernel-silent-commit", "this release does not tell when new values were refused",
-          "A refused commit ends the kdamond; tierd reads its state back after each and starts it again.", 6, 11, 6, 15, false },
+          "A refused commit ends the kdamond; tierd reads its state back after each and starts it again.", 6, 11, 6, 15,
+          false },
         { "kernel-bad-target", "this release may crash when memory is moved to a node that has just lost its memory",
           "Fixed by 7e6c313, and in stable updates since. tierd plans with nodes that have memory only, and leaves a node out "
           "as soon as its memory is being taken away.", 6, 11, 7, 2, false },
         { "kernel-goal-node", "this release may crash on a goal for a node that does not exist",
-          "Fixed by 40250b2dded0, and in stable updates since. tierd sets goals for nodes with memory only.", 6, 16, 7, 2, false },
+          "Fixed by 40250b2dded0, and in stable updates since. tierd sets goals for nodes with memory only.", 6, 16, 7, 2,
+          false },
         { "kernel-fallback", "promotion into a nearly full node may count pages as moved that were not",
           "Fixed by 613c2d5552d2 (2026-08). tierd steers by the nodes' free memory, not by these counts.", 6, 16, 7, 3, true },
         { "kernel-tuned-intervals", "intervals that tune themselves starve schemes with an interval of their own",

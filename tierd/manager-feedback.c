@@ -16,10 +16,10 @@ void manager_feedback_observe(struct manager *m, const struct tuner_kdamond *kda
 
         for (size_t i = 0; i < m->books.plan->n_kdamonds; i++) {
                 const struct tuner_kdamond *k = kdamonds + i;
-                uint64_t windows;
+                uint64_t passes = k->probe_tried[PROBE_ALL] / MAX(k->monitored_bytes, UINT64_C(1)), windows;
 
                 /* Every pass begins a window: the window is shorter than the time between two (policy/tuner.c). */
-                windows = feedback_pace_take(m->books.paces + i, k->probe_tried[PROBE_ALL] / MAX(k->monitored_bytes, UINT64_C(1)));
+                windows = feedback_pace_take(m->books.paces + i, passes);
                 for (size_t j = 0; j < m->books.plan->kdamonds[i].n_schemes; j++, n++) {
                         feedback_pass(m->books.feedback + n, windows);
                         ret[n] = feedback_quota(m->books.feedback + n);
@@ -32,6 +32,31 @@ static uint64_t window_limit(const struct scheme *s, const struct tuner_quota *q
         unsigned __int128 v = (unsigned __int128) s->quota_bytes * q->window_us / MAX(s->quota_interval_us, UINT64_C(1));
 
         return v > UINT64_MAX ? UINT64_MAX : (uint64_t) v;
+}
+
+/* Feeds the scores, and sets the quotas unless they are NULL; the books, from scheme n on, follow once the kernel has them. */
+static int bring(struct manager *m, const struct kdamond_plan *k, size_t n, const struct feedback *next, const uint64_t *scores,
+                 const struct quota_value *quotas, struct diag *reterr) {
+        struct feedback *loops = m->books.feedback + n;
+        struct quota_value *q = m->books.quotas + n;
+        int r;
+
+        /* Until then they say nothing that the next turn could find to be so already. */
+        for (size_t j = 0; j < k->n_schemes; j++) {
+                loops[j].unknown = true;
+                if (quotas)
+                        q[j] = (struct quota_value) {};
+        }
+        r = kdamond_feed(m->root, &m->slots, k, &m->capability, scores, quotas, reterr);
+        if (r < 0)
+                return r;
+        for (size_t j = 0; j < k->n_schemes; j++) {
+                loops[j] = next[j];
+                loops[j].unknown = false;
+                if (quotas)
+                        q[j] = quotas[j];
+        }
+        return 0;
 }
 
 /*
@@ -86,23 +111,9 @@ static int feed(struct manager *m, size_t i, size_t n, const struct tuner_quota 
         }
         if (fed && !set)
                 return 0;
-        /* Until the kernel has taken them, the books say nothing that the next turn could find to be so already. */
-        for (size_t j = 0; j < k->n_schemes; j++) {
-                loops[j].unknown = true;
+        for (size_t j = 0; j < k->n_schemes; j++)
                 numbers[j] = next[j].score;
-                if (set)
-                        q[j] = (struct quota_value) {};
-        }
-        r = kdamond_feed(m->root, &m->slots, k, &m->capability, numbers, set ? quotas : NULL, reterr);
-        if (r < 0)
-                return r;
-        for (size_t j = 0; j < k->n_schemes; j++) {
-                loops[j] = next[j];
-                loops[j].unknown = false;
-                if (set)
-                        q[j] = quotas[j];
-        }
-        return 0;
+        return bring(m, k, n, next, numbers, set ? quotas : NULL, reterr);
 }
 
 int manager_feedback_set(struct manager *m, const struct tuner_quota *decided, struct diag *reterr) {

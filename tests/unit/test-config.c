@@ -263,7 +263,8 @@ static void test_warnings(void **state) {
                 { "tuning: {tuner: feedback}\n", NULL },
                 { "tuning: {tuner: kernel, goal_tuner: temporal}\n", NULL },
                 { "tuning: {goal_tuner: consist}\n", NULL },
-                { "tuning: {goal_tuner: temporal}\n", "tierd.yaml:1:22: warning: goal_tuner has no effect without tuner: kernel" },
+                { "tuning: {goal_tuner: temporal}\n",
+                  "tierd.yaml:1:22: warning: goal_tuner has no effect without tuner: kernel" },
                 { "telemetry: {interval: 100ms, metrics_file: null}\n", NULL },
         };
 

@@ -70,7 +70,8 @@ static void test_kernel(void **state) {
         assert_state(s, "tuners", CHECK_INFO);
         scratch_put(s, "proc/version", "Linux version 6.1.0-40-amd64 (x) #1");
         assert_state(s, "kernel", CHECK_PROBLEM);
-        assert_says(s, "kernel", "no migrate actions (6.11): kernel-patches/6.1 supplies them for this kernel.", "kernel-patches/6.1");
+        assert_says(s, "kernel", "no migrate actions (6.11): kernel-patches/6.1 supplies them for this kernel.",
+                    "kernel-patches/6.1");
         assert_no_check(s, "tuners");
         scratch_put(s, "proc/version", "Linux version 6.8.0-40-amd64 (x) #1");
         assert_says(s, "kernel", "no patches for this release: boot Linux 6.11 or later", NULL);
@@ -84,8 +85,9 @@ static void test_kernel(void **state) {
         assert_no_check(s, "filters");
         assert_no_check(s, "kernel-first-window");
         scratch_put(s, "proc/version", "Linux version 6.12.117 (x) #1");
-        assert_says(s, "tuners", "no node goals (6.16): kernel-patches/6.12 supplies them for this kernel; the direct tuner does "
-                                 "without.", "kernel-patches/6.12");
+        assert_says(s, "tuners",
+                    "no node goals (6.16): kernel-patches/6.12 supplies them for this kernel; the direct tuner does without.",
+                    "kernel-patches/6.12");
         assert_says(s, "kernel-first-window", "kernel-patches/6.12 mends it.", "kernel-patches/6.12");
         scratch_put(s, "proc/version", "Linux version 7.2.12 (x) #1");
         assert_says(s, "kernel-fallback", "kernel-patches/7.2 mends it.", "kernel-patches/7.2");

@@ -16,6 +16,7 @@
 static const enum scratch_kernel KERNELS[] = { SCRATCH_6_12, SCRATCH_6_18, SCRATCH_7_2 };
 
 #define FEEDBACK "tuning: {tuner: feedback}\n"
+#define OTHER_PATTERNS "demote: {min_age: 3s}\npromote: {min_access: 9%}\n"
 #define SCHEMES_MAX 16
 
 /* The kernel's loops: x of each scheme, in plan order. */
@@ -190,8 +191,7 @@ static void test_restart_and_reload(void **state) {
                 assert_true(most(&f) > UINT64_C(1) << 20);
                 assert_fed(&f);
                 /* An online commit of the whole, by which everything begins at rest again. */
-                assert_int_equal(manager_reload(&f.m, config_of(FEEDBACK "demote: {min_age: 3s}\npromote: {min_access: 9%}\n"), &d),
-                                 0);
+                assert_int_equal(manager_reload(&f.m, config_of(FEEDBACK OTHER_PATTERNS), &d), 0);
                 assert_int_equal(most(&f), 1);
                 assert_fed(&f);
                 /* To another tuner and back: started anew, since no commit may bring goals. */

@@ -548,7 +548,8 @@ static void test_tuners(void **state) {
         assert_int_equal(plan_kdamond(feedback, 0)->n_probes, 2);
         assert_false(feedback->monitoring.auto_intervals);
         assert_true(has_note(feedback, "monitoring.auto: tuner feedback sets quotas all the time"));
-        assert_refused(&m, "tuning: {tuner: feedback}", &linux_6_1_patched, -EINVAL, "no user_input goals (6.9): the direct tuner");
+        assert_refused(&m, "tuning: {tuner: feedback}", &linux_6_1_patched, -EINVAL,
+                       "no user_input goals (6.9): the direct tuner");
         assert_refused(&m, "", &linux_6_1, -EOPNOTSUPP, "no migrate actions (6.11): kernel-patches/6.1 supplies");
 
         temporal = make(&m, "tuning: {tuner: kernel, goal_tuner: temporal}", &linux_7_2);

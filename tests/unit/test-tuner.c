@@ -175,7 +175,8 @@ static void plant_feed(struct plant *p) {
                         if (p->quotas[q].reason == TUNER_NO_ROOM || p->quotas[q].reason == TUNER_SETTLING)
                                 feedback_stop(f);
                         else
-                                feedback_step(f, p->quotas[q].bytes, feedback_pace_windows(p->paces + i), ask ? late : 0, limit);
+                                feedback_step(f, p->quotas[q].bytes, feedback_pace_windows(p->paces + i), ask ? late : 0,
+                                              limit);
                         p->commits += p->loops[i][j].ceiling != f->ceiling;
                         p->feeds += p->loops[i][j].score != f->score;
                         p->loops[i][j].score = f->score;
@@ -188,7 +189,7 @@ static void plant_feed(struct plant *p) {
 static uint64_t plant_turn(struct plant *p) {
         struct tuner_node nodes[NODES_MAX];
         struct tuner_kdamond kdamonds[NODES_MAX] = {};
-        uint64_t in_force[NODES_MAX][2], next;
+        uint64_t in_force[NODES_MAX][2], windows, next;
         struct tuner_sample sample = { .now_us = p->now_us, .nodes = nodes, .n_nodes = p->n, .kdamonds = kdamonds };
 
         for (size_t i = 0; i < p->n; i++) {
@@ -201,8 +202,8 @@ static uint64_t plant_turn(struct plant *p) {
                 memcpy(kdamonds[i].probe_tried, p->probe_tried[i], sizeof(kdamonds[i].probe_tried));
                 if (!fed)
                         continue;
-                for (uint64_t windows = feedback_pace_take(p->paces + i, p->probe_tried[i][PROBE_ALL] / MAX(p->total[i], UINT64_C(1))),
-                              j = 0; j < 2; j++) {
+                windows = feedback_pace_take(p->paces + i, p->probe_tried[i][PROBE_ALL] / MAX(p->total[i], UINT64_C(1)));
+                for (size_t j = 0; j < 2; j++) {
                         feedback_pass(&p->feedback[i][j], windows);
                         in_force[i][j] = feedback_quota(&p->feedback[i][j]);
                 }
