@@ -114,9 +114,11 @@ exec 9>/run/ask
 is_pinned() { grep -q ready /run/pinned.out; }
 wait_for 60 is_pinned || failed=1
 used=$(node_used 1)
+# From before the change on: its first pass may come before the commit is told to be done.
+counted=$(count sz_applied)
 target 1
 sweep 3
-moved=$(($(node_used 1) - used))
+newly=$(($(count sz_applied) - counted)) moved=$(($(node_used 1) - used))
 echo >&9
 is_told() { grep -q there /run/pinned.out; }
 wait_for 60 is_told
@@ -138,7 +140,6 @@ before=$(resident cold 0)
 oom() { awk '$1 == "oom_kill" { print $2 }' /proc/vmstat; }
 oom_before=$(oom)
 used=$(node_used 1)
-# What a commit has in flight counts too.
 counted=$(count sz_applied)
 target 1
 sweep 3
