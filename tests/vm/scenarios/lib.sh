@@ -218,6 +218,62 @@ free_bp() { # NODE
 # Bytes migrated between nodes by anyone, by the kernel's own count.
 migrated_bytes() { awk '$1 == "pgmigrate_success" { printf "%d\n", $2 * 4096 }' /proc/vmstat; }
 
+# --- kdamonds of our own, without tierd
+
+put() { # FILE VALUE
+	echo "$2" >"$1" || {
+		say "FAILED write of $2 to $1"
+		failed=1
+	}
+}
+# Physical addresses of a node's memory, from the first to the last block.
+node_range() { # NODE
+	for m in /sys/devices/system/node/node"$1"/memory[0-9]*; do echo $((0x$(cat "$m/phys_index"))); done | sort -n |
+		awk -v size=$((0x$(cat /sys/devices/system/memory/block_size_bytes))) \
+			'NR == 1 { printf "%.0f ", $1 * size } { last = $1 } END { printf "%.0f\n", (last + 1) * size }'
+}
+# Slot 0 watches a node, 5 ms and 100 ms, with that many schemes, all `stat` of everything. Sets $ctx and $range_bytes.
+kdamond_stage() { # NODE SCHEMES
+	ctx=$DAMON/0/contexts/0
+	range=$(node_range "$1")
+	range_bytes=$((${range#* } - ${range% *}))
+	put "$DAMON/nr_kdamonds" 1
+	put "$DAMON/0/contexts/nr_contexts" 1
+	put "$ctx/operations" paddr
+	put "$ctx/monitoring_attrs/intervals/update_us" 1000000
+	put "$ctx/targets/nr_targets" 1
+	put "$ctx/targets/0/regions/nr_regions" 1
+	put "$ctx/targets/0/regions/0/start" "${range% *}"
+	put "$ctx/targets/0/regions/0/end" "${range#* }"
+	schemes_stage "$2"
+}
+schemes_stage() { # SCHEMES
+	put "$ctx/schemes/nr_schemes" "$1"
+	for s in "$ctx"/schemes/[0-9]*; do
+		put "$s/action" stat
+		put "$s/access_pattern/sz/max" 18446744073709551615
+		put "$s/access_pattern/nr_accesses/max" 4294967295
+		put "$s/access_pattern/age/max" 4294967295
+	done
+}
+kdamond_tell() { # COMMAND
+	put "$DAMON/0/state" "$1"
+}
+# Whole passes that a `stat` scheme of everything has made.
+passes() { # SCHEME
+	kdamond_tell update_schemes_stats >/dev/null
+	echo $(($(cat "$ctx/schemes/$1/stats/sz_tried") / range_bytes))
+}
+has_passed() { # SCHEME PASSES
+	[ "$(passes "$1")" -ge "$2" ]
+}
+wait_passes() { # SCHEME COUNT: so many more
+	wait_for 120 has_passed "$1" $(($(passes "$1") + $2)) || {
+		say "FAILED: scheme $1 does not pass"
+		failed=1
+	}
+}
+
 finish() {
 	dmesg | grep -i damon | tail -n 5
 	exit "$failed"
