@@ -13,62 +13,15 @@ ROUNDS=3
 COUNTS=exact
 # shellcheck disable=SC1091
 [ ! -e /root/settings ] || . /root/settings
-K=$DAMON/0
-S=$K/contexts/0/schemes/0
+S=$DAMON/0/contexts/0/schemes/0
 
-put() { # FILE VALUE: waits while another writer holds the lock
-	wait_for 20 try_put "$1" "$2" || {
-		say "FAILED: cannot write '$2' to $1"
-		failed=1
-		finish
-	}
-}
-try_put() { echo "$2" >"$1" 2>/dev/null; }
-put_if_there() { [ ! -e "$1" ] || put "$1" "$2"; }
-
-# The ranges of a node's memory, "START END" lines.
-node_ranges() { # NODE
-	size=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
-	for block in /sys/devices/system/memory/memory[0-9]*; do
-		[ ! -e "$block/node$1" ] || echo $((0x$(cat "$block/phys_index") * size)) $size
-	done | sort -n | awk '
-		NR > 1 && $1 == end { end += $2; next }
-		NR > 1 { printf "%.0f %.0f\n", begin, end }
-		{ begin = $1; end = $1 + $2 }
-		END { printf "%.0f %.0f\n", begin, end }'
-}
-
-# A kdamond over a node, with one scheme that migrates all of it, at most BYTES per second, to a target to be set.
-kdamond_start() { # NODE BYTES
-	echo 1 >$DAMON/nr_kdamonds
-	put $K/contexts/nr_contexts 1
-	put $K/contexts/0/operations paddr
-	put $K/contexts/0/targets/nr_targets 1
-	node_ranges "$1" >/run/ranges
-	put $K/contexts/0/targets/0/regions/nr_regions "$(wc -l </run/ranges)"
-	i=0
-	while read -r from to; do
-		put $K/contexts/0/targets/0/regions/$i/start "$from"
-		put $K/contexts/0/targets/0/regions/$i/end "$to"
-		i=$((i + 1))
-	done </run/ranges
-	put $K/contexts/0/schemes/nr_schemes 1
-	put $S/action migrate_cold
-	put $S/access_pattern/sz/max 18446744073709551615
-	put $S/access_pattern/nr_accesses/max 4294967295
-	put $S/access_pattern/age/max 4294967295
-	put $S/quotas/bytes "$2"
-	put $S/quotas/reset_interval_ms 1000
-	put_if_there $S/apply_interval_us 0
-	put $K/state on
-}
 target() { # NODE
 	put $S/target_nid "$1"
-	put $K/state commit
-	same "kdamond after the commit of target $1" "$(attribute $K/state)" on
+	kdamond_tell commit
+	same "kdamond after the commit of target $1" "$(attribute $DAMON/0/state)" on
 	refresh
 }
-refresh() { put $K/state update_schemes_stats; }
+refresh() { kdamond_tell update_schemes_stats; }
 count() { attribute "$S/stats/$1"; }
 # The node has been gone over so many times since the target was set.
 swept() { # PASSES
@@ -94,7 +47,9 @@ say "kernel $(uname -r)"
 for f in /sys/module/damon_*/parameters/enabled; do [ ! -w "$f" ] || echo N >"$f"; done
 memload_start --set cold:150M@0:idle --thp never
 # Without a limit: a pass goes over the whole node.
-kdamond_start 0 0
+kdamond_stage 0 1
+put $S/action migrate_cold
+kdamond_tell on
 
 for nid in -1 9 1023 2147483647 -2147483648; do
 	target $nid
@@ -181,7 +136,7 @@ while [ $round -lt "$ROUNDS" ]; do
 done
 say "isolated pages at the end: $(awk '/nr_isolated/ { printf "%s %s ", $1, $2 }' /proc/vmstat)"
 not_isolated() { [ "$(awk '/nr_isolated/ { s += $2 } END { print s }' /proc/vmstat)" -le 64 ]; }
-put $K/state off
+kdamond_tell off
 echo 0 >$DAMON/nr_kdamonds
 wait_for 20 not_isolated
 check "pages still isolated" "$(awk '/nr_isolated/ { s += $2 } END { print s }' /proc/vmstat)" 0 64
