@@ -105,9 +105,16 @@ static int capability_set_release(struct capability *c, const char *release, str
                                 release);
         memcpy(c->release, release, len + 1);
         c->patched = is_patched(release);
-        c->first_window_unlimited = release_at_least(c, 6, 11) && !release_at_least(c, 6, 14) && !c->patched;
         c->silent_commit = !release_at_least(c, 6, 15);
         return 0;
+}
+
+/*
+ * A name is easily given, and to believe it wrongly is to move memory without a limit: patches mend this fault only where the
+ * goals are that the same series brings after it.
+ */
+static bool has_window_fault(const struct capability *c) {
+        return release_at_least(c, 6, 11) && !release_at_least(c, 6, 14) && !(c->patched && c->node_goals);
 }
 
 int capability_from_release(const char *release, struct capability *ret, struct diag *reterr) {
@@ -122,6 +129,7 @@ int capability_from_release(const char *release, struct capability *ret, struct 
         for (size_t i = 0; c.patched && i < ELEMENTSOF(PATCHED); i++)
                 if (c.major == PATCHED[i].major && c.minor == PATCHED[i].minor)
                         *capability_flag(&c, PATCHED[i].offset) = true;
+        c.first_window_unlimited = has_window_fault(&c);
         *ret = c;
         return 0;
 }
@@ -293,6 +301,7 @@ int capability_probe(int root, struct capability *ret, struct diag *reterr) {
                 r = diag_set(reterr, q, "%s", d.text);
         if (r < 0)
                 return r;
+        c.first_window_unlimited = has_window_fault(&c);
         *ret = c;
         return 0;
 }

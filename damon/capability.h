@@ -38,7 +38,7 @@ struct capability {
         bool goal_tuner;                /* 7.1 */
         bool fail_charge;               /* 7.2 */
         bool pause;                     /* 7.2 */
-        bool first_window_unlimited;    /* a fault, 6.11 to 6.13: no quota in a scheme's first charge window */
+        bool first_window_unlimited;    /* a fault, 6.11 to 6.13, unless patched: no quota in a scheme's first charge window */
         bool silent_commit;             /* before 6.15 the commit write succeeds even when the commit failed */
 };
 

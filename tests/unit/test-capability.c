@@ -38,6 +38,8 @@ static void test_releases(void **state) {
         assert_true(c.first_window_unlimited && !c.node_goals);
         c = from("6.2.0-tierd");
         assert_false(c.migrate);
+        c = from("6.13.1-tierd");
+        assert_true(c.first_window_unlimited && !c.node_goals);
         c = from("6.10.14");
         assert_true(c.young_filter && c.user_goals);
         assert_false(c.migrate);
@@ -190,6 +192,19 @@ static void test_without_paddr(void **state) {
         scratch_free(s);
 }
 
+/* A kernel that has the name of a patched one, and nothing else of it. */
+static void test_name_alone(void **state) {
+        struct scratch *s = with_slot(SCRATCH_6_12);
+        struct capability c;
+
+        (void) state;
+        scratch_put(s, "proc/version", "Linux version 6.12.117-tierd (builder@host) (gcc) #1 SMP");
+        assert_int_equal(capability_probe(s->root, &c, NULL), 0);
+        assert_false(c.node_goals);
+        assert_true(c.first_window_unlimited);
+        scratch_free(s);
+}
+
 static void test_features(void **state) {
         struct capability c = from("6.12");
         struct plan_features f = capability_features(&c);
@@ -204,7 +219,8 @@ int main(void) {
                 cmocka_unit_test(test_releases),           cmocka_unit_test(test_no_releases),
                 cmocka_unit_test(test_read_release),       cmocka_unit_test(test_probe_agrees_with_the_table),
                 cmocka_unit_test(test_probe_under_faults), cmocka_unit_test(test_probe_refuses),
-                cmocka_unit_test(test_without_paddr),      cmocka_unit_test(test_features),
+                cmocka_unit_test(test_without_paddr),      cmocka_unit_test(test_name_alone),
+                cmocka_unit_test(test_features),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
