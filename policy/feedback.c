@@ -17,7 +17,7 @@
 #define CEILING_ROOM 4
 
 struct feedback feedback_start(void) {
-        return (struct feedback) { .x = X_MIN, .score = FEEDBACK_REST, .ceiling = 1 };
+        return (struct feedback) { .x = X_MIN, .score = FEEDBACK_REST, .ceiling = 1, .parked = true };
 }
 
 uint64_t feedback_next(uint64_t x, uint64_t score) {
@@ -46,6 +46,10 @@ bool feedback_is_at_rest(const struct feedback *f) {
         return !f->unknown && f->score >= FEEDBACK_TARGET && f->x <= X_PARKED;
 }
 
+bool feedback_needs_correction(const struct feedback *f, uint64_t wanted) {
+        return wanted > 0 ? !feedback_is_at_rest(f) : f->x <= X_PARKED && (f->unknown || !f->parked);
+}
+
 void feedback_pass(struct feedback *f, uint64_t windows) {
         f->x = after(f->x, f->score, windows);
 }
@@ -57,6 +61,8 @@ void feedback_correct(struct feedback *f, uint64_t effective_bytes) {
                 f->x = MAX(f->x, x);
         else if (f->x / X_PER_BYTE != effective_bytes)
                 f->x = MAX(x, X_MIN);
+        /* While the score lets it grow, it may have since. */
+        f->parked = !f->unknown && f->score >= FEEDBACK_TARGET && f->x <= X_PARKED;
 }
 
 static uint64_t next_ceiling(uint64_t ceiling, uint64_t wanted, uint64_t limit) {
@@ -136,6 +142,7 @@ void feedback_step(struct feedback *f, uint64_t wanted, uint64_t windows, uint64
                 f->score = FEEDBACK_TARGET;
         else
                 f->score = find_score(&t);
+        f->parked = f->parked && f->score >= FEEDBACK_TARGET;
 }
 
 uint64_t feedback_pace_take(struct feedback_pace *p, uint64_t passes) {

@@ -23,6 +23,7 @@ struct feedback {
         uint64_t score;                 /* fed last */
         uint64_t ceiling;               /* `bytes` in force */
         bool unknown;                   /* whether the kernel has taken that score: feed it again */
+        bool parked;                    /* seen at less than a page, and fed nothing since that makes it grow */
 };
 
 /* As every scheme starts: at rest, and stopped by its ceiling. */
@@ -36,6 +37,12 @@ uint64_t feedback_quota(const struct feedback *f);
 
 /* The quota is less than a page, so nothing moves, and nothing will without being fed: no need to ask what it is. */
 bool feedback_is_at_rest(const struct feedback *f);
+
+/*
+ * What is in force has to be asked for before a step to `wanted`: to grow by a wrong x is to overshoot, and to hold one that
+ * is a page or more, where the law says that it has fallen below, is to move pages for as long as nothing is wanted.
+ */
+bool feedback_needs_correction(const struct feedback *f, uint64_t wanted);
 
 /* So many windows have begun since the last call. */
 void feedback_pass(struct feedback *f, uint64_t windows);

@@ -61,7 +61,7 @@ static int bring(struct manager *m, const struct kdamond_plan *k, size_t n, cons
 
 /*
  * Kdamond i, whose schemes are the ones from n on. What the kernel has made of its quotas is read only where something is to
- * move and something may: at rest, and on the way there, the law alone tells.
+ * move and something may, and once when it is said to have come to rest: on the way there the law alone tells.
  */
 static int feed(struct manager *m, size_t i, size_t n, const struct tuner_quota *decided, struct diag *reterr) {
         const struct kdamond_plan *k = m->books.plan->kdamonds + i;
@@ -81,7 +81,7 @@ static int feed(struct manager *m, size_t i, size_t n, const struct tuner_quota 
                 return diag_set(reterr, -ENOMEM, "out of memory");
 
         for (size_t j = 0; j < k->n_schemes; j++)
-                ask = ask || (decided[n + j].bytes > 0 && !m->paused && !feedback_is_at_rest(loops + j));
+                ask = ask || (!m->paused && feedback_needs_correction(loops + j, decided[n + j].bytes));
         if (ask) {
                 r = kdamond_read_effective(m->root, slot_of(&m->slots, k->nid), k->n_schemes, numbers, reterr);
                 if (r < 0)

@@ -136,6 +136,35 @@ static void test_reaches(void **state) {
                         }
 }
 
+/*
+ * A feed that the kernel takes later than is reckoned, as that of the last of several kdamonds: what is held in the end is less
+ * than a page all the same, and is not asked for any more.
+ */
+static void test_rests_below_a_page(void **state) {
+        (void) state;
+        for (uint64_t windows = 1; windows <= 10; windows++)
+                for (uint64_t late = 1; late <= MIN(windows, UINT64_C(4)); late++)
+                        for (int growing = 0; growing < 2; growing++) {
+                                uint64_t x = growing ? 3000 * BYTE : 20 * MIB * BYTE;
+                                struct feedback f = { .x = x, .score = growing ? 0 : FEEDBACK_TARGET, .ceiling = 20 * MIB };
+                                struct kernel k = { .x = f.x, .score = f.score, .ceiling = f.ceiling };
+
+                                for (int turn = 0; turn < 30; turn++) {
+                                        if (feedback_needs_correction(&f, 0))
+                                                feedback_correct(&f, kernel_effective(&k));
+                                        kernel_pass(&k, late);
+                                        feedback_step(&f, 0, windows, 0, LIMIT);
+                                        kernel_take(&k, &f);
+                                        kernel_pass(&k, windows - late);
+                                        feedback_pass(&f, windows);
+                                }
+                                assert_in_range(kernel_effective(&k), 1, 4095);
+                                assert_true(feedback_is_at_rest(&f));
+                                assert_int_equal(f.score, FEEDBACK_TARGET);
+                                assert_false(feedback_needs_correction(&f, 0));
+                        }
+}
+
 /* What falls moves no more in the turn than was wanted, as long as its first window allows it. */
 static void test_falls_within_budget(void **state) {
         (void) state;
@@ -277,6 +306,7 @@ int main(void) {
                 cmocka_unit_test(test_law),
                 cmocka_unit_test(test_start),
                 cmocka_unit_test(test_reaches),
+                cmocka_unit_test(test_rests_below_a_page),
                 cmocka_unit_test(test_falls_within_budget),
                 cmocka_unit_test(test_no_wind_up),
                 cmocka_unit_test(test_hangs),
