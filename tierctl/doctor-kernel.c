@@ -72,29 +72,29 @@ void look_at_filters(struct patient *p) {
 }
 
 /*
- * Faults of the kernel by release, [from, until); until 0: no release is known to be free of it. `mended`: by the patches of
- * its series, where there are any.
+ * Faults of the kernel by release, [from, until); until 0: no release is known to be free of it. `mended`: the release whose
+ * patches mend it; 0: none do.
  */
 static const struct {
         const char *id, *summary, *meaning;
         unsigned from_major, from_minor, until_major, until_minor;
-        bool mended;
+        unsigned mended_major, mended_minor;
 } FAULTS[] = {
         { "kernel-first-window", "schemes start without their quota on this release",
-          "tierd starts them stopped and sets the quota before they may move anything.", 6, 11, 6, 14, true },
+          "tierd starts them stopped and sets the quota before they may move anything.", 6, 11, 6, 14, 6, 12 },
         { "kernel-silent-commit", "this release does not tell when new values were refused",
-          "A refused commit ends the kdamond; tierd reads its state back after each and starts it again.", 6, 11, 6, 15,
-          false },
+          "A refused commit ends the kdamond; tierd reads its state back after each and starts it again.", 6, 1, 6, 15,
+          6, 12 },
         { "kernel-bad-target", "this release may crash when memory is moved to a node that has just lost its memory",
           "Fixed by 7e6c313, and in stable updates since. tierd plans with nodes that have memory only, and leaves a node out "
-          "as soon as its memory is being taken away.", 6, 11, 7, 2, false },
+          "as soon as its memory is being taken away.", 6, 11, 7, 2, 0, 0 },
         { "kernel-goal-node", "this release may crash on a goal for a node that does not exist",
           "Fixed by 40250b2dded0, and in stable updates since. tierd sets goals for nodes with memory only.", 6, 16, 7, 2,
-          false },
+          0, 0 },
         { "kernel-fallback", "promotion into a nearly full node may count pages as moved that were not",
-          "Fixed by 613c2d5552d2 (2026-08). tierd steers by the nodes' free memory, not by these counts.", 6, 16, 7, 3, true },
+          "Fixed by 613c2d5552d2 (2026-08). tierd steers by the nodes' free memory, not by these counts.", 6, 16, 7, 3, 7, 2 },
         { "kernel-tuned-intervals", "intervals that tune themselves starve schemes with an interval of their own",
-          "tierd lets its schemes follow the aggregation interval, which is not affected.", 6, 15, 0, 0, false },
+          "tierd lets its schemes follow the aggregation interval, which is not affected.", 6, 15, 0, 0, 7, 2 },
 };
 
 static bool before(const struct capability *c, unsigned major, unsigned minor) {
@@ -102,23 +102,25 @@ static bool before(const struct capability *c, unsigned major, unsigned minor) {
 }
 
 void look_at_faults(struct patient *p) {
-        if (!p->release_known)
+        const struct capability *c = &p->capability;
+
+        if (!p->release_known || !c->migrate)
                 return;
         for (size_t i = 0; i < ELEMENTSOF(FAULTS); i++) {
-                const char *patches = FAULTS[i].mended ? missing_patches(p->capability.major, p->capability.minor) : NULL;
+                bool mendable = c->major == FAULTS[i].mended_major && c->minor == FAULTS[i].mended_minor;
                 struct check *k;
 
-                if (before(&p->capability, FAULTS[i].from_major, FAULTS[i].from_minor) ||
-                    (FAULTS[i].until_major > 0 && !before(&p->capability, FAULTS[i].until_major, FAULTS[i].until_minor)))
+                if (before(c, FAULTS[i].from_major, FAULTS[i].from_minor) ||
+                    (FAULTS[i].until_major > 0 && !before(c, FAULTS[i].until_major, FAULTS[i].until_minor)))
                         continue;
-                if (patches && p->capability.patched)
+                if (mendable && c->patched)
                         continue;
                 k = checkup_add(p->c, FAULTS[i].id, CHECK_INFO);
                 check_summary(k, "%s", FAULTS[i].summary);
                 check_meaning(k, "%s", FAULTS[i].meaning);
-                if (!patches)
+                if (!mendable)
                         continue;
-                k->patches = patches;
-                check_action(k, "%s mends it.", patches);
+                k->patches = missing_patches(c->major, c->minor);
+                check_action(k, "%s mends it.", k->patches);
         }
 }

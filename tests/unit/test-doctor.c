@@ -67,12 +67,14 @@ static void test_kernel(void **state) {
         assert_state(s, "kernel-first-window", CHECK_INFO);
         assert_state(s, "kernel-silent-commit", CHECK_INFO);
         assert_no_check(s, "kernel-fallback");
+        assert_no_check(s, "kernel-tuned-intervals");
         assert_state(s, "tuners", CHECK_INFO);
         scratch_put(s, "proc/version", "Linux version 6.1.0-40-amd64 (x) #1");
         assert_state(s, "kernel", CHECK_PROBLEM);
         assert_says(s, "kernel", "no migrate actions (6.11): kernel-patches/6.1 supplies them for this kernel.",
                     "kernel-patches/6.1");
         assert_no_check(s, "tuners");
+        assert_no_check(s, "kernel-silent-commit");
         scratch_put(s, "proc/version", "Linux version 6.8.0-40-amd64 (x) #1");
         assert_says(s, "kernel", "no patches for this release: boot Linux 6.11 or later", NULL);
         scratch_put(s, "proc/version", "Linux version 6.1.192-tierd (x) #1");
@@ -80,7 +82,9 @@ static void test_kernel(void **state) {
         assert_says(s, "filters", "no filters for control groups and anonymous memory (6.3)", NULL);
         assert_says(s, "tuners", "no node goals (6.16): the direct tuner does without.", NULL);
         assert_no_check(s, "kernel-first-window");
+        assert_says(s, "kernel-silent-commit", "", NULL);
         scratch_put(s, "proc/version", "Linux version 6.12.117-tierd (x) #1");
+        assert_no_check(s, "kernel-silent-commit");
         assert_state(s, "tuners", CHECK_OK);
         assert_no_check(s, "filters");
         assert_no_check(s, "kernel-first-window");
@@ -89,6 +93,7 @@ static void test_kernel(void **state) {
                     "no node goals (6.16): kernel-patches/6.12 supplies them for this kernel; the direct tuner does without.",
                     "kernel-patches/6.12");
         assert_says(s, "kernel-first-window", "kernel-patches/6.12 mends it.", "kernel-patches/6.12");
+        assert_says(s, "kernel-silent-commit", "kernel-patches/6.12 mends it.", "kernel-patches/6.12");
         scratch_put(s, "proc/version", "Linux version 7.2.12 (x) #1");
         assert_says(s, "kernel-fallback", "kernel-patches/7.2 mends it.", "kernel-patches/7.2");
         scratch_put(s, "proc/version", "Linux version 7.2.12-tierd (x) #1");
