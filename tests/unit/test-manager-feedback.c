@@ -203,11 +203,38 @@ static void test_restart_and_reload(void **state) {
         }
 }
 
+/* By whatever tuners it came there, what a kernel is left with is what it has when it begins so. */
+static void test_from_tuner_to_tuner(void **state) {
+        static const char *const configs[] = {
+                "", FEEDBACK, "tuning: {tuner: kernel, goal_tuner: temporal}\n", "tuning: {tuner: kernel}\n",
+        };
+
+        (void) state;
+        for (size_t i = 1; i < ELEMENTSOF(KERNELS); i++)
+                for (size_t last = 0; last < ELEMENTSOF(configs); last++) {
+                        _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                        _cleanup_free_ char *fresh = NULL;
+
+                        started(&f, configs[last]);
+                        fresh = scratch_snapshot(f.s);
+                        for (size_t k = 1; k <= ELEMENTSOF(configs); k++) {
+                                const char *config = configs[(last + k) % ELEMENTSOF(configs)];
+                                struct diag d = {};
+
+                                if (manager_reload(&f.m, config_of(config), &d) != 0)
+                                        fail_msg("%s: %s", config, d.text);
+                        }
+                        assert_as_found(f.s, fresh, "all tuners");
+                        stopped(&f, "stop");
+                }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_grows_and_stops),
                 cmocka_unit_test(test_every_write_may_fail),
                 cmocka_unit_test(test_restart_and_reload),
+                cmocka_unit_test(test_from_tuner_to_tuner),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
