@@ -204,7 +204,8 @@ static uint64_t apply_interval_us(const struct monitoring_config *m, const struc
  * (damon_pa_stat(), damos_folio_filter_match(); the capability `filter_allow` came in the same release). Before, `stat` looks
  * at no page; there a migration that every page is rejected from does the same, once young has looked at it
  * (__damos_pa_filter_out(), 6.12): what the scheme's own filters leave is anonymous or it is not. A patched 6.1 knows `young`
- * alone: what is young is rejected, and cleared, by the scheme's own filter, and the rest by its opposite.
+ * alone: what is young is rejected, and cleared, by the scheme's own filter, and the rest by its opposite. A page that became
+ * young between the two, or was locked when the first looked, passes both; the second has cleared it, so a third rejects it.
  */
 static void encode_aging_filters(struct encoder *e, const char *dir, const struct scheme *s, const struct capability *c) {
         _cleanup_free_ struct filter *all = NULL;
@@ -214,7 +215,7 @@ static void encode_aging_filters(struct encoder *e, const char *dir, const struc
                 encode_filters(e, dir, s->filters, n, c);
                 return;
         }
-        all = calloc(n + 2, sizeof(*all));
+        all = calloc(n + 3, sizeof(*all));
         if (!all) {
                 encoder_fail(e, -ENOMEM);
                 return;
@@ -225,8 +226,10 @@ static void encode_aging_filters(struct encoder *e, const char *dir, const struc
                 all[n++] = (struct filter) { .type = FILTER_ANON, .matching = true };
         else if (n == 0 || all[n - 1].type != FILTER_YOUNG || !all[n - 1].matching)
                 all[n++] = (struct filter) { .type = FILTER_YOUNG, .matching = true };
-        all[n] = (struct filter) { .type = c->anon_filter ? FILTER_ANON : FILTER_YOUNG, .matching = false };
-        encode_filters(e, dir, all, n + 1, c);
+        all[n++] = (struct filter) { .type = c->anon_filter ? FILTER_ANON : FILTER_YOUNG, .matching = false };
+        if (!c->anon_filter)
+                all[n++] = (struct filter) { .type = FILTER_YOUNG, .matching = false };
+        encode_filters(e, dir, all, n, c);
 }
 
 static const char *scheme_action(const struct scheme *s, const struct capability *c) {

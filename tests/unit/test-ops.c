@@ -347,11 +347,14 @@ static void test_patched_6_1(void **state) {
         p->kdamonds[1].schemes[0].direction = AGE;
         o = kdamond_ops(p, 1, &c);
         assert_value(o, SCHEME(1, 0) "action", "migrate_cold");
-        assert_value(o, SCHEME(1, 0) "filters/nr_filters", "2");
+        assert_value(o, SCHEME(1, 0) "filters/nr_filters", "3");
         assert_value(o, SCHEME(1, 0) "filters/0/type", "young");
         assert_value(o, SCHEME(1, 0) "filters/0/matching", "Y");
         assert_value(o, SCHEME(1, 0) "filters/1/type", "young");
         assert_value(o, SCHEME(1, 0) "filters/1/matching", "N");
+        /* A page that is touched between the two is cleared by the second. */
+        assert_value(o, SCHEME(1, 0) "filters/2/type", "young");
+        assert_value(o, SCHEME(1, 0) "filters/2/matching", "N");
         ops_free(o);
 
         /* What it has no filter for is refused, never left out. */
