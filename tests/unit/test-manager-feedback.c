@@ -235,12 +235,48 @@ static void test_from_tuner_to_tuner(void **state) {
                 }
 }
 
+/* A node leaves while its quotas grow: who moves by it stops, the loops of the others go on. */
+static void test_node_leaves(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(KERNELS); i++) {
+                _cleanup_fixture_ struct fixture f = fixture_new(KERNELS[i]);
+                struct idset leaving = {}, none = {};
+                struct feedback before;
+                struct diag d = {};
+                uint64_t now = 1;
+
+                for (size_t n = 0; n < SCHEMES_MAX; n++)
+                        loops[n] = 10000;
+                started(&f, FEEDBACK);
+                turns(&f, &now, 12);
+                before = f.m.books.feedback[0];
+                assert_true(feedback_quota(&before) >= 4096);
+                idset_add(&leaving, 2);
+                assert_int_equal(manager_replan(&f.m, &leaving, &d), MANAGER_CHANGED);
+                assert_int_equal(running(&f), 2);
+                assert_fed(&f);
+                assert_memory_equal(&f.m.books.feedback[0], &before, sizeof(before));
+                /* Node 1's begin anew: at rest. */
+                for (size_t n = f.m.books.plan->kdamonds[0].n_schemes; n < f.m.books.n_schemes; n++) {
+                        assert_int_equal(feedback_quota(f.m.books.feedback + n), 1);
+                        loops[n] = 10000;
+                }
+                turns(&f, &now, 12);
+                assert_fed(&f);
+                assert_int_equal(manager_replan(&f.m, &none, &d), MANAGER_CHANGED);
+                assert_int_equal(running(&f), 3);
+                assert_fed(&f);
+                stopped(&f, "stop");
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_grows_and_stops),
                 cmocka_unit_test(test_every_write_may_fail),
                 cmocka_unit_test(test_restart_and_reload),
                 cmocka_unit_test(test_from_tuner_to_tuner),
+                cmocka_unit_test(test_node_leaves),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
