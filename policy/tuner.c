@@ -387,7 +387,7 @@ static void decide_promotion(struct tuner *t, struct scheme_state *s) {
 /* Demotion out of one node; promotions, and demotions into it, are decided already: the tiers are visited from the top. */
 static void decide_demotion(struct tuner *t, struct scheme_state *s) {
         struct node_state *n = t->nodes + s->source, *target = t->nodes + s->target;
-        uint64_t goal = share_bp(n->total, s->scheme->goal_bp), want = goal, have = n->free, coming = 0, taken = 0, room, slack;
+        uint64_t goal = share_bp(n->total, s->scheme->goal_bp), want = goal, have = n->free, coming = 0, taken = 0, room, slack, gap;
 
         s->reason = TUNER_SETTLING;
         if (n->passes < SETTLED_FOR_GOAL_PASSES)
@@ -421,7 +421,10 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
                 return;
         }
         n->correcting = true;
-        s->budget = MIN(MIN(want - have, room), scheme_ceiling(t, s->scheme));
+        /* What is measured is older than what acts: of a gap beyond a step the half, so that the end of it is come to slowly. */
+        gap = minus(want - coming, have);
+        gap = MAX(gap / 2, MIN(gap, share_bp(n->total, STEP_MAX_BP)));
+        s->budget = MIN(MIN(gap + MIN(coming, want - have), room), scheme_ceiling(t, s->scheme));
         s->reason = coming > 0 ? TUNER_EXCHANGE : TUNER_GOAL;
 }
 
@@ -444,13 +447,16 @@ static void decide_aging(struct tuner *t, struct scheme_state *s) {
 
 /*
  * A budget as bytes of quota: a quota is charged for what was tried, and what is free, pinned or filtered out is tried in
- * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter.
+ * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter. A low yield can be over at once,
+ * as when aging has got ahead of demotion: where nothing is in a hurry, for a goal, no more than a step is given on top.
  */
 static uint64_t budget_to_quota(const struct tuner *t, const struct scheme_state *s) {
         uint64_t quota = s->budget;
 
         if (s->scheme->direction != AGE && s->tried_smooth > 0 && s->moved_smooth < s->tried_smooth)
                 quota = MIN(scale(s->budget, s->tried_smooth, MAX(s->moved_smooth, UINT64_C(1))), YIELD_FACTOR_MAX * s->budget);
+        if (s->scheme->direction == DEMOTE && s->reason == TUNER_GOAL)
+                quota = MIN(quota, s->budget + share_bp(t->nodes[s->source].total, STEP_MAX_BP));
         return MIN(quota, scheme_ceiling(t, s->scheme));
 }
 
