@@ -384,48 +384,64 @@ static void decide_promotion(struct tuner *t, struct scheme_state *s) {
                                                                                                             TUNER_FILL;
 }
 
-/* Demotion out of one node; promotions, and demotions into it, are decided already: the tiers are visited from the top. */
-static void decide_demotion(struct tuner *t, struct scheme_state *s) {
-        struct node_state *n = t->nodes + s->source, *target = t->nodes + s->target;
-        uint64_t goal = share_bp(n->total, s->scheme->goal_bp), want = goal, have = n->free, coming = 0, taken = 0, room, slack, gap;
+/* What a node's demotion has to reckon with in the turn, bytes. */
+struct balance {
+        uint64_t goal, have;            /* to be free, and free, what leaves upwards and comes from above reckoned in */
+        uint64_t coming;                /* what promotion will bring and may be counted on */
+        uint64_t taken;                 /* the target's room that others have been given */
+};
 
-        s->reason = TUNER_SETTLING;
-        if (n->passes < SETTLED_FOR_GOAL_PASSES)
-                return;
+static struct balance demotion_balance(const struct tuner *t, const struct scheme_state *s) {
+        const struct node_state *n = t->nodes + s->source;
+        struct balance b = { .goal = share_bp(n->total, s->scheme->goal_bp), .have = n->free };
 
         for (size_t i = 0; i < t->n_schemes; i++) {
                 const struct scheme_state *o = t->schemes + i;
 
                 if (o->target == s->source && o->scheme->direction == PROMOTE)
-                        coming += MIN(o->budget, expected(o, n));
+                        b.coming += MIN(o->budget, expected(o, n));
                 else if (o->target == s->source && o->scheme->direction == DEMOTE)
-                        want += o->budget;
+                        b.goal += o->budget;
                 else if (o->source == s->source && o->scheme->direction == PROMOTE)
-                        have += MIN(o->budget, o->moved);
+                        b.have += MIN(o->budget, o->moved);
                 else if (o->target == s->target && o != s && o->scheme->direction == DEMOTE)
-                        taken += o->budget;     /* another socket's, decided before; those after have none yet */
+                        b.taken += o->budget;   /* another socket's, decided before; those after have none yet */
         }
-        coming = MIN(coming, node_cold(n));
-        want += coming;
+        b.coming = MIN(b.coming, node_cold(n));
+        return b;
+}
+
+/* Demotion out of one node; promotions, and demotions into it, are decided already: the tiers are visited from the top. */
+static void decide_demotion(struct tuner *t, struct scheme_state *s) {
+        struct node_state *n = t->nodes + s->source, *target = t->nodes + s->target;
+        uint64_t missing, gap, room, slack;
+        struct balance b;
+
+        s->reason = TUNER_SETTLING;
+        if (n->passes < SETTLED_FOR_GOAL_PASSES)
+                return;
+
+        b = demotion_balance(t, s);
+        missing = minus(b.goal + b.coming, b.have);
 
         s->reason = TUNER_REST;
-        slack = coming > 0 ? 0 : share_bp(n->total, n->correcting ? GOAL_REACHED_BP : GOAL_SLACK_BP);
-        if (want <= have + slack) {
+        slack = b.coming > 0 ? 0 : share_bp(n->total, n->correcting ? GOAL_REACHED_BP : GOAL_SLACK_BP);
+        if (missing <= slack) {
                 n->correcting = false;
                 return;
         }
 
-        room = minus(target->free, share_bp(target->total, TARGET_RESERVE_BP) + taken);
+        room = minus(target->free, share_bp(target->total, TARGET_RESERVE_BP) + b.taken);
         if (room == 0) {
                 s->reason = TUNER_NO_ROOM;
                 return;
         }
         n->correcting = true;
-        /* What is measured is older than what acts: of a gap beyond a step the half, so that the end of it is come to slowly. */
-        gap = minus(want - coming, have);
+        /* What is measured is older than what acts: of a gap beyond a step the half, so that its end is come to slowly. */
+        gap = minus(b.goal, b.have);
         gap = MAX(gap / 2, MIN(gap, share_bp(n->total, STEP_MAX_BP)));
-        s->budget = MIN(MIN(gap + MIN(coming, want - have), room), scheme_ceiling(t, s->scheme));
-        s->reason = coming > 0 ? TUNER_EXCHANGE : TUNER_GOAL;
+        s->budget = MIN(MIN(gap + MIN(b.coming, missing), room), scheme_ceiling(t, s->scheme));
+        s->reason = b.coming > 0 ? TUNER_EXCHANGE : TUNER_GOAL;
 }
 
 /*
@@ -447,8 +463,8 @@ static void decide_aging(struct tuner *t, struct scheme_state *s) {
 
 /*
  * A budget as bytes of quota: a quota is charged for what was tried, and what is free, pinned or filtered out is tried in
- * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter. A low yield can be over at once,
- * as when aging has got ahead of demotion: where nothing is in a hurry, for a goal, no more than a step is given on top.
+ * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter. A low yield can be over at
+ * once, as when aging has got ahead of demotion: where nothing is in a hurry, for a goal, no more than a step is given on top.
  */
 static uint64_t budget_to_quota(const struct tuner *t, const struct scheme_state *s) {
         uint64_t quota = s->budget;
