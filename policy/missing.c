@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 /* What there is below kernel-patches/, and what of the above it supplies. */
 static const struct series {
@@ -30,12 +29,24 @@ const char *missing_patches(unsigned major, unsigned minor) {
         return s ? s->directory : NULL;
 }
 
+static bool lacks_migrate(unsigned major, unsigned minor) {
+        return major > 0 && (major < 6 || (major == 6 && minor < 11));
+}
+
+const char *missing_supplier(enum missing what, unsigned major, unsigned minor) {
+        const struct series *s = series_of(major, minor);
+
+        if (what == MISSING_DAMON && lacks_migrate(major, minor))
+                what = MISSING_MIGRATE;
+        return s && (s->supplies & 1U << what) != 0 ? s->directory : NULL;
+}
+
 static void describe_interface(unsigned major, unsigned minor, char *buf, size_t size) {
         char migrate[256] = "";
-        bool known = major > 0, old = known && (major < 5 || (major == 5 && minor < 18));
+        bool old = major > 0 && (major < 5 || (major == 5 && minor < 18));
 
         /* A kernel that is built anew is best built with all that it lacks. */
-        if (known && (major < 6 || (major == 6 && minor < 11)))
+        if (lacks_migrate(major, minor))
                 (void) missing_describe(MISSING_MIGRATE, major, minor, migrate, sizeof(migrate));
         (void) snprintf(buf, size, "%s%s%s",
                         old ? "no DAMON interface in sysfs (5.18)" :
@@ -44,9 +55,7 @@ static void describe_interface(unsigned major, unsigned minor, char *buf, size_t
 }
 
 const char *missing_describe(enum missing what, unsigned major, unsigned minor, char *buf, size_t size) {
-        const struct series *s = series_of(major, minor);
-        bool supplied = s && (s->supplies & 1U << what) != 0;
-        const char *name = NULL, *without = "";
+        const char *supplier = missing_supplier(what, major, minor), *name = NULL, *without = "";
 
         switch (what) {
         case MISSING_DAMON:
@@ -76,9 +85,9 @@ const char *missing_describe(enum missing what, unsigned major, unsigned minor, 
                 without = "the direct tuner does without";
                 break;
         }
-        (void) snprintf(buf, size, "%s: %s%s%s", name, supplied ? s->directory : "",
-                        !supplied ? "" : what == MISSING_YOUNG ? " supplies it for this kernel" :
+        (void) snprintf(buf, size, "%s: %s%s%s", name, supplier ? supplier : "",
+                        !supplier ? "" : what == MISSING_YOUNG ? " supplies it for this kernel" :
                                                                  " supplies them for this kernel",
-                        !supplied ? without : what == MISSING_NODE_GOALS ? "; the direct tuner does without" : "");
+                        !supplier ? without : what == MISSING_NODE_GOALS ? "; the direct tuner does without" : "");
         return buf;
 }

@@ -23,5 +23,11 @@ enum missing {
  */
 const char *missing_patches(unsigned major, unsigned minor);
 
+/*
+ * That directory where its patches supply what is missing, else NULL. Of a kernel without DAMON: where they supply what such a
+ * release lacks once it has DAMON.
+ */
+const char *missing_supplier(enum missing what, unsigned major, unsigned minor);
+
 /* The sentence, without a full stop, in buf. Returns buf. */
 const char *missing_describe(enum missing what, unsigned major, unsigned minor, char *buf, size_t size);

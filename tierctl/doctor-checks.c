@@ -35,8 +35,7 @@ static bool look_at_damon(struct patient *p) {
                         k, "tierd sees and moves memory through DAMON. Stock kernels of Debian 12 and Ubuntu 24.04 are built "
                            "without it; those of Debian 13, Fedora, CentOS Stream, Amazon Linux and Oracle have it.");
                 check_action(k, "%s", d.text);
-                if (strstr(d.text, " supplies "))
-                        k->patches = missing_patches(p->capability.major, p->capability.minor);
+                k->patches = missing_supplier(MISSING_DAMON, p->capability.major, p->capability.minor);
                 return false;
         }
         if (r < 0) {

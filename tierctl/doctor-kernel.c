@@ -11,8 +11,8 @@ static const char *say_missing(const struct patient *p, struct check *k, enum mi
         const struct capability *c = &p->capability;
 
         (void) missing_describe(what, c->major, c->minor, buf, size);
-        if (strstr(buf, " supplies "))
-                k->patches = missing_patches(c->major, c->minor);
+        if (missing_supplier(what, c->major, c->minor))
+                k->patches = missing_supplier(what, c->major, c->minor);
         return buf;
 }
 
