@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { MPOL_BIND_MODE = 2, NODES_MAX = 64 };
+enum { MPOL_BIND_MODE = 2, NODES_MAX = 64, TRIES = 1000 };
 #define PAGE ((size_t) 4096)
 #define MIB ((size_t) 1 << 20)
 
@@ -42,12 +42,22 @@ static int tell(uint8_t *memory, size_t n_pages, int node) {
         for (size_t i = 0; i < n_pages; i++) {
                 void *page = memory + i * PAGE;
                 int status = -1;
-                uint64_t mark;
+                uint64_t mark = 0;
 
-                memcpy(&mark, page, sizeof(mark));
+                /*
+                 * While the kernel tries to migrate a page it is nowhere: status is an error, and reading waits until that is
+                 * over.
+                 */
+                for (int tries = 0; tries < TRIES && status < 0; tries++) {
+                        memcpy(&mark, page, sizeof(mark));
+                        if (syscall(SYS_move_pages, 0, 1UL, &page, NULL, &status, 0) < 0)
+                                return fail("move_pages");
+                }
+                if (status < 0) {
+                        errno = -status;
+                        return fail("where a page is");
+                }
                 whole += mark == page_mark(i);
-                if (syscall(SYS_move_pages, 0, 1UL, &page, NULL, &status, 0) < 0)
-                        return fail("move_pages");
                 *(status == node ? &there : &elsewhere) += 1;
         }
         printf("there %zu elsewhere %zu whole %zu of %zu\n", there, elsewhere, whole, n_pages);
