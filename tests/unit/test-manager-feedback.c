@@ -22,6 +22,12 @@ static const enum scratch_kernel KERNELS[] = { SCRATCH_6_12, SCRATCH_6_18, SCRAT
 /* The kernel's loops: x of each scheme, in plan order. */
 static uint64_t loops[SCHEMES_MAX];
 
+/* As the kernel's loops begin: at their least, one byte. */
+static void loops_reset(void) {
+        for (size_t n = 0; n < SCHEMES_MAX; n++)
+                loops[n] = 10000;
+}
+
 static uint64_t number(struct fixture *f, int slot, size_t scheme, const char *name) {
         uint64_t v = 0;
 
@@ -99,8 +105,7 @@ static void test_grows_and_stops(void **state) {
                 unsigned commits;
                 uint64_t now = 1;
 
-                for (size_t n = 0; n < SCHEMES_MAX; n++)
-                        loops[n] = 10000;
+                loops_reset();
                 started(&f, FEEDBACK);
                 assert_int_equal(running(&f), 3);
                 assert_int_equal(number(&f, 0, 0, "goals/0/current_value"), FEEDBACK_REST);
@@ -133,8 +138,7 @@ static void test_every_write_may_fail(void **state) {
                 uint64_t now = 1;
                 bool any = false;
 
-                for (size_t n = 0; n < SCHEMES_MAX; n++)
-                        loops[n] = 10000;
+                loops_reset();
                 started(&f, FEEDBACK);
                 turns(&f, &now, 8);
                 for (size_t k = 0; k < 30; k++) {
@@ -168,8 +172,7 @@ static void test_restart_and_reload(void **state) {
                 struct diag d = {};
                 uint64_t now = 1;
 
-                for (size_t n = 0; n < SCHEMES_MAX; n++)
-                        loops[n] = 10000;
+                loops_reset();
                 started(&f, FEEDBACK);
                 turns(&f, &now, 12);
                 assert_true(most(&f) > UINT64_C(1) << 20);
@@ -177,8 +180,7 @@ static void test_restart_and_reload(void **state) {
                         assert_int_equal(scratch_store(f.s, slot == 0   ? DAMON_ADMIN "/0/state" :
                                                             slot == 1 ? DAMON_ADMIN "/1/state" :
                                                                         DAMON_ADMIN "/2/state", "off"), 0);
-                for (size_t n = 0; n < SCHEMES_MAX; n++)
-                        loops[n] = 10000;
+                loops_reset();
                 assert_int_equal(turn(&f, &now, &d), 0);
                 assert_fed(&f);
                 pass(&f, 10);
@@ -245,8 +247,7 @@ static void test_node_leaves(void **state) {
                 struct diag d = {};
                 uint64_t now = 1;
 
-                for (size_t n = 0; n < SCHEMES_MAX; n++)
-                        loops[n] = 10000;
+                loops_reset();
                 started(&f, FEEDBACK);
                 turns(&f, &now, 12);
                 before = f.m.books.feedback[0];

@@ -11,11 +11,6 @@ TUNER=auto
 # shellcheck disable=SC1091
 [ ! -e /root/settings ] || . /root/settings
 
-blocks() { # STATE: node 2's blocks
-	for block in /sys/devices/system/memory/memory[0-9]*; do
-		[ ! -e "$block/node2" ] || [ "$(cat "$block/state")" != "$1" ] || echo "$block"
-	done
-}
 # Schemes, running ones, that move to a node.
 schemes_to() { # NODE
 	for dir in "$DAMON"/*/; do
@@ -61,9 +56,9 @@ while [ $round -lt "$ROUNDS" ]; do
 	round=$((round + 1))
 	before=$(applied 1 migrate_cold 2)
 	wait_for 120 has_moved || say "FAILED: nothing moves to node 2 (round $round)"
-	count=$(blocks online | wc -l)
+	count=$(node_blocks 2 online | wc -l)
 	begun=$(now_ms)
-	for block in $(blocks online); do
+	for block in $(node_blocks 2 online); do
 		# A page that is being migrated just now makes it busy.
 		wait_for 60 sh -c "echo offline >$block/state" 2>/dev/null || say "FAILED: $block does not go"
 	done
@@ -79,7 +74,7 @@ while [ $round -lt "$ROUNDS" ]; do
 	while [ "$(now_ms)" -lt $rest ]; do usleep 500000; done
 	same "round $round: pages asked for on node 2 after it had gone" "$(asked_since "$gone")" 0
 	check "round $round: pages asked for on it before" "$(asked_since 0)" 1 100000000
-	for block in $(blocks offline); do echo online_movable >"$block/state"; done
+	for block in $(node_blocks 2 offline); do echo online_movable >"$block/state"; done
 	same "round $round: has memory again" "$(cat /sys/devices/system/node/has_memory)" 0-2
 	wait_for 60 some_to 2 || say "the schemes stay away"
 	# (Before 6.14 aging is a migration that rejects every page.)

@@ -209,6 +209,11 @@ applied() { # FROM ACTION TO
 	done
 	echo 0
 }
+node_blocks() { # NODE STATE: its memory blocks that are in that state
+	for block in /sys/devices/system/memory/memory[0-9]*; do
+		[ ! -e "$block/node$1" ] || [ "$(cat "$block/state")" != "$2" ] || echo "$block"
+	done
+}
 node_kib() { # NODE FIELD
 	awk -v f="$2:" '$3 == f { print $4 }' "/sys/devices/system/node/node$1/meminfo"
 }
@@ -255,6 +260,13 @@ schemes_stage() { # SCHEMES
 		put "$s/access_pattern/nr_accesses/max" 4294967295
 		put "$s/access_pattern/age/max" 4294967295
 	done
+}
+# A staged scheme migrates, under a quota.
+scheme_migrates() { # SCHEME ACTION TARGET BYTES RESET_MS
+	put "$ctx/schemes/$1/action" "$2"
+	put "$ctx/schemes/$1/target_nid" "$3"
+	put "$ctx/schemes/$1/quotas/bytes" "$4"
+	put "$ctx/schemes/$1/quotas/reset_interval_ms" "$5"
 }
 kdamond_tell() { # COMMAND
 	put "$DAMON/0/state" "$1"

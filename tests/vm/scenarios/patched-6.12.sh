@@ -7,14 +7,8 @@ say "$(uname -r)"
 echo 0 >/proc/sys/kernel/numa_balancing
 memload_start --set cold:600M@0:idle --thp never
 
-# What a scheme moves from node 0 to 2, regardless of heat, with a window that does not end here.
+# Of what moves from node 0 to 2, regardless of heat, with a window that does not end here.
 QUOTA=$((4 * MIB))
-migrate() { # SCHEME ACTION TARGET BYTES RESET_MS
-	put "$ctx/schemes/$1/action" "$2"
-	put "$ctx/schemes/$1/target_nid" "$3"
-	put "$ctx/schemes/$1/quotas/bytes" "$4"
-	put "$ctx/schemes/$1/quotas/reset_interval_ms" "$5"
-}
 # The quota charges what was tried.
 tried_bytes() { # SCHEME
 	kdamond_tell update_schemes_stats >/dev/null
@@ -27,13 +21,13 @@ effective() { # SCHEME
 
 # --- the first charge window: of a scheme that is there at the start, and of one that is added by a commit
 kdamond_stage 0 2
-migrate 1 migrate_cold 2 $QUOTA 600000
+scheme_migrates 1 migrate_cold 2 $QUOTA 600000
 kdamond_tell on
 wait_passes 0 10
 check "bytes tried in the first window" "$(tried_bytes 1)" 1 $QUOTA
 schemes_stage 3
-migrate 1 migrate_cold 2 $QUOTA 600000
-migrate 2 migrate_cold 2 $QUOTA 600000
+scheme_migrates 1 migrate_cold 2 $QUOTA 600000
+scheme_migrates 2 migrate_cold 2 $QUOTA 600000
 kdamond_tell commit
 wait_passes 0 10
 check "bytes tried in the first window of a scheme that was added" "$(tried_bytes 2)" 1 $QUOTA
@@ -41,7 +35,7 @@ kdamond_tell off
 
 # --- a goal that is added by a commit: what the user says is reached twice over leaves a quota of a byte
 kdamond_stage 0 2
-migrate 1 migrate_cold 2 $QUOTA 100
+scheme_migrates 1 migrate_cold 2 $QUOTA 100
 kdamond_tell on
 wait_passes 0 2
 put "$ctx/schemes/1/quotas/goals/nr_goals" 1
@@ -96,7 +90,7 @@ free=$(free_bp 0)
 goal_bp=$((free + 2500))
 say "free on node 0: $free, wanted: $goal_bp"
 kdamond_stage 0 2
-migrate 1 migrate_cold 2 $QUOTA 100
+scheme_migrates 1 migrate_cold 2 $QUOTA 100
 put "$ctx/schemes/1/quotas/goals/nr_goals" 1
 if [ ! -e "$ctx/schemes/1/quotas/goals/0/nid" ]; then
 	say "FAILED: goals have no nid"
@@ -131,7 +125,7 @@ free=$(free_bp 0)
 goal_bp=$((10000 - free + 1500))
 say "used on node 0: $((10000 - free)), wanted: $goal_bp"
 kdamond_stage 2 2
-migrate 1 migrate_hot 0 $QUOTA 100
+scheme_migrates 1 migrate_hot 0 $QUOTA 100
 goal node_mem_used_bp 0 $goal_bp
 kdamond_tell on
 wait_for 180 free_at_most 0 $((10000 - goal_bp + 100)) || say "FAILED: used memory does not reach its goal"

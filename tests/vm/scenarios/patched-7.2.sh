@@ -8,16 +8,10 @@ echo 0 >/proc/sys/kernel/numa_balancing
 [ ! -e /sys/module/damon_stat/parameters/enabled ] || echo N >/sys/module/damon_stat/parameters/enabled
 
 QUOTA=$((16 * MIB))
-migrate() { # SCHEME ACTION TARGET BYTES RESET_MS
-	put "$ctx/schemes/$1/action" "$2"
-	put "$ctx/schemes/$1/target_nid" "$3"
-	put "$ctx/schemes/$1/quotas/bytes" "$4"
-	put "$ctx/schemes/$1/quotas/reset_interval_ms" "$5"
-}
 # --- promotion into a full node: what counts as applied is there afterwards. memload's sample of every page tells.
 memload_start --set cold:fill-5%@0:idle --set hot:300M@2:idle --thp never --stride 1
 kdamond_stage 2 2
-migrate 1 migrate_hot 0 $QUOTA 100
+scheme_migrates 1 migrate_hot 0 $QUOTA 100
 kdamond_tell on
 wait_passes 0 60
 kdamond_tell off
@@ -49,7 +43,7 @@ free_at_least() { [ "$(free_bp "$1")" -ge "$2" ]; }
 memload_start --set cold:600M@0:idle --thp never
 goal_bp=$(($(free_bp 0) + 2500))
 kdamond_stage 0 2
-migrate 1 migrate_cold 2 $((4 * MIB)) 100
+scheme_migrates 1 migrate_cold 2 $((4 * MIB)) 100
 goal=$ctx/schemes/1/quotas/goals
 put "$goal/nr_goals" 1
 put "$goal/0/target_metric" node_mem_free_bp

@@ -37,11 +37,6 @@ sweep() { # PASSES
 	newly=$(($(count sz_applied) - applied_before))
 }
 node_used() { echo $((($(node_kib "$1" MemTotal) - $(node_kib "$1" MemFree)) * 1024)); }
-blocks() { # STATE: node 2's blocks
-	for block in /sys/devices/system/memory/memory[0-9]*; do
-		[ ! -e "$block/node2" ] || [ "$(cat "$block/state")" != "$1" ] || echo "$block"
-	done
-}
 
 say "kernel $(uname -r)"
 for f in /sys/module/damon_*/parameters/enabled; do [ ! -w "$f" ] || echo N >"$f"; done
@@ -121,17 +116,17 @@ while [ $round -lt "$ROUNDS" ]; do
 		failed=1
 	}
 	try_offline() {
-		for block in $(blocks online); do echo offline >"$block/state" 2>/dev/null; done
-		[ -z "$(blocks online)" ]
+		for block in $(node_blocks 2 online); do echo offline >"$block/state" 2>/dev/null; done
+		[ -z "$(node_blocks 2 online)" ]
 	}
 	wait_for 120 try_offline || {
-		say "FAILED: node 2 does not go offline: $(blocks online | wc -l) blocks are left"
+		say "FAILED: node 2 does not go offline: $(node_blocks 2 online | wc -l) blocks are left"
 		failed=1
 	}
 	sweep 1
 	sweep 2
 	same "applied for node 2, gone" "$newly" 0
-	for block in $(blocks offline); do echo online_movable >"$block/state"; done
+	for block in $(node_blocks 2 offline); do echo online_movable >"$block/state"; done
 	round=$((round + 1))
 done
 say "isolated pages at the end: $(awk '/nr_isolated/ { printf "%s %s ", $1, $2 }' /proc/vmstat)"
