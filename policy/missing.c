@@ -41,17 +41,13 @@ const char *missing_supplier(enum missing what, unsigned major, unsigned minor) 
         return s && (s->supplies & 1U << what) != 0 ? s->directory : NULL;
 }
 
-static void describe_interface(unsigned major, unsigned minor, char *buf, size_t size) {
+/* What has to be built in. A kernel that is built anew is best built with all that it lacks. */
+static void describe_unbuilt(const char *problem, unsigned major, unsigned minor, char *buf, size_t size) {
         char migrate[256] = "";
-        bool old = major > 0 && (major < 5 || (major == 5 && minor < 18));
 
-        /* A kernel that is built anew is best built with all that it lacks. */
         if (lacks_migrate(major, minor))
                 (void) missing_describe(MISSING_MIGRATE, major, minor, migrate, sizeof(migrate));
-        (void) snprintf(buf, size, "%s%s%s",
-                        old ? "no DAMON interface in sysfs (5.18)" :
-                              "CONFIG_DAMON or CONFIG_DAMON_SYSFS is off: build it in, see kernel-patches/README.md",
-                        migrate[0] != '\0' ? "; and " : "", migrate);
+        (void) snprintf(buf, size, "%s%s%s", problem, migrate[0] != '\0' ? "; and " : "", migrate);
 }
 
 const char *missing_describe(enum missing what, unsigned major, unsigned minor, char *buf, size_t size) {
@@ -59,10 +55,14 @@ const char *missing_describe(enum missing what, unsigned major, unsigned minor, 
 
         switch (what) {
         case MISSING_DAMON:
-                describe_interface(major, minor, buf, size);
+                describe_unbuilt(major > 0 && (major < 5 || (major == 5 && minor < 18)) ?
+                                         "no DAMON interface in sysfs (5.18)" :
+                                         "CONFIG_DAMON or CONFIG_DAMON_SYSFS is off: build it in, see kernel-patches/README.md",
+                                 major, minor, buf, size);
                 return buf;
         case MISSING_PADDR:
-                (void) snprintf(buf, size, "CONFIG_DAMON_PADDR is off: build it in, see kernel-patches/README.md");
+                describe_unbuilt("CONFIG_DAMON_PADDR is off: build it in, see kernel-patches/README.md", major, minor, buf,
+                                 size);
                 return buf;
         case MISSING_MIGRATE:
                 name = "no migrate actions (6.11)";

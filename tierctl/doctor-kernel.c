@@ -71,6 +71,9 @@ void look_at_filters(struct patient *p) {
         check_meaning(k, "%s.", say_missing(p, k, c->young_filter ? MISSING_EXCLUDES : MISSING_YOUNG, text, sizeof(text)));
 }
 
+#define FALLBACK "pages that find no room on a nearly full node may count as moved"
+#define UNCOUNTED "tierd steers by the nodes' free memory, not by these counts."
+
 /*
  * Faults of the kernel by release, [from, until); until 0: no release is known to be free of it. `mended`: the release whose
  * patches mend it; 0: none do.
@@ -91,8 +94,9 @@ static const struct {
         { "kernel-goal-node", "this release may crash on a goal for a node that does not exist",
           "Fixed by 40250b2dded0, and in stable updates since. tierd sets goals for nodes with memory only.", 6, 16, 7, 2,
           0, 0 },
-        { "kernel-fallback", "promotion into a nearly full node may count pages as moved that were not",
-          "Fixed by 613c2d5552d2 (2026-08). tierd steers by the nodes' free memory, not by these counts.", 6, 16, 7, 3, 7, 2 },
+        { "kernel-fallback", FALLBACK, "A copy on another node, often the one they came from, counts too. " UNCOUNTED, 6, 11, 6,
+          16, 6, 12 },
+        { "kernel-fallback", FALLBACK, "Fixed by 613c2d5552d2 (2026-08). " UNCOUNTED, 6, 16, 7, 3, 7, 2 },
         { "kernel-tuned-intervals", "intervals that tune themselves starve schemes with an interval of their own",
           "tierd lets its schemes follow the aggregation interval, which is not affected.", 6, 15, 0, 0, 7, 2 },
 };

@@ -66,7 +66,7 @@ static void test_kernel(void **state) {
         assert_state(s, "kernel", CHECK_OK);
         assert_state(s, "kernel-first-window", CHECK_INFO);
         assert_state(s, "kernel-silent-commit", CHECK_INFO);
-        assert_no_check(s, "kernel-fallback");
+        assert_state(s, "kernel-fallback", CHECK_INFO);
         assert_no_check(s, "kernel-tuned-intervals");
         assert_state(s, "tuners", CHECK_INFO);
         scratch_put(s, "proc/version", "Linux version 6.1.0-40-amd64 (x) #1");
@@ -88,12 +88,14 @@ static void test_kernel(void **state) {
         assert_state(s, "tuners", CHECK_OK);
         assert_no_check(s, "filters");
         assert_no_check(s, "kernel-first-window");
+        assert_no_check(s, "kernel-fallback");
         scratch_put(s, "proc/version", "Linux version 6.12.117 (x) #1");
         assert_says(s, "tuners",
                     "no node goals (6.16): kernel-patches/6.12 supplies them for this kernel; the direct tuner does without.",
                     "kernel-patches/6.12");
         assert_says(s, "kernel-first-window", "kernel-patches/6.12 mends it.", "kernel-patches/6.12");
         assert_says(s, "kernel-silent-commit", "kernel-patches/6.12 mends it.", "kernel-patches/6.12");
+        assert_says(s, "kernel-fallback", "kernel-patches/6.12 mends it.", "kernel-patches/6.12");
         scratch_put(s, "proc/version", "Linux version 7.2.12 (x) #1");
         assert_says(s, "kernel-fallback", "kernel-patches/7.2 mends it.", "kernel-patches/7.2");
         scratch_put(s, "proc/version", "Linux version 7.2.12-tierd (x) #1");

@@ -81,6 +81,7 @@ static const struct plan_features linux_6_18 = {
         .hugepage_filter = true,
 };
 static const struct plan_features linux_6_1 = { .paddr = true, .major = 6, .minor = 1 },
+                                  linux_6_1_no_paddr = { .major = 6, .minor = 1 },
                                   linux_6_1_patched = { .migrate = true, .young_filter = true };
 
 static struct config *parse(const char *yaml) {
@@ -551,6 +552,9 @@ static void test_tuners(void **state) {
         assert_refused(&m, "tuning: {tuner: feedback}", &linux_6_1_patched, -EINVAL,
                        "no user_input goals (6.9): the direct tuner");
         assert_refused(&m, "", &linux_6_1, -EOPNOTSUPP, "no migrate actions (6.11): kernel-patches/6.1 supplies");
+        /* Who builds it in needs the patches as well. */
+        assert_refused(&m, "", &linux_6_1_no_paddr, -EOPNOTSUPP, "CONFIG_DAMON_PADDR is off");
+        assert_refused(&m, "", &linux_6_1_no_paddr, -EOPNOTSUPP, "; and no migrate actions (6.11): kernel-patches/6.1");
 
         temporal = make(&m, "tuning: {tuner: kernel, goal_tuner: temporal}", &linux_7_2);
         assert_int_equal(temporal->goal_tuner, GOAL_TUNER_TEMPORAL);

@@ -62,7 +62,7 @@ memload_start() { # OPTION...
 	for option; do [ "$option" != --set ] || sets=$((sets + 1)); done
 	memload "$@" --interval 500ms --control /run/control >/run/memload.json &
 	memload=$!
-	wait_for 120 memload_ready || say "FAILED: memload did not get ready"
+	wait_for 300 memload_ready || say "FAILED: memload did not get ready"
 }
 # Ready, and every set sampled once.
 memload_ready() {
