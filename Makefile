@@ -43,7 +43,8 @@ endif
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -pthread $(SANITIZE_FLAGS) $(LDFLAGS)
 
 # Asked once, and only when something is compiled: `make deps` and `make help` run on a machine without pkg-config.
-PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES)))$(PKG_CFLAGS)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES); \
+	$(PKG_CONFIG) --atleast-version=79 libcxl && echo -DHAVE_CXL_QOS))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(PKG_LIBS)
 
 ROOMS := base topology policy damon tierd tierctl

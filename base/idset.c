@@ -10,6 +10,11 @@ void idset_add(struct idset *s, unsigned id) {
                 s->words[id / 64] |= UINT64_C(1) << (id % 64);
 }
 
+void idset_remove(struct idset *s, unsigned id) {
+        if (id < IDSET_MAX)
+                s->words[id / 64] &= ~(UINT64_C(1) << (id % 64));
+}
+
 bool idset_has(const struct idset *s, unsigned id) {
         return id < IDSET_MAX && (s->words[id / 64] >> (id % 64)) & 1;
 }

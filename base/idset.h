@@ -17,6 +17,7 @@ struct idset {
 };
 
 void idset_add(struct idset *s, unsigned id);         /* ids from IDSET_MAX on are ignored */
+void idset_remove(struct idset *s, unsigned id);
 bool idset_has(const struct idset *s, unsigned id);
 size_t idset_count(const struct idset *s);
 static inline bool idset_is_empty(const struct idset *s) {

@@ -64,6 +64,8 @@ int client_error(const sd_bus_error *error, struct diag *reterr) {
                                 "not permitted: %s; try again as root, or beside an agent that asks for it (pkttyagent)", text);
         if (sd_bus_error_has_name(error, "org.tierd1.Error.InvalidConfiguration"))
                 return diag_set(reterr, -EBADMSG, "%s", text);
+        if (sd_bus_error_has_name(error, "org.tierd1.Error.NoSuchNode"))
+                return diag_set(reterr, -ENODEV, "%s", text);
         if (sd_bus_error_has_names(error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT))
                 return diag_set(reterr, -ETIMEDOUT, "tierd does not answer; `journalctl -u tierd` may tell why");
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED))
@@ -83,9 +85,33 @@ static bool is_gone(sd_bus *bus) {
                sd_bus_message_read(answer, "b", &owned) > 0 && !owned;
 }
 
+static int send(sd_bus *bus, sd_bus_message *m, uint64_t timeout_us, sd_bus_message **ret, struct diag *reterr) {
+        _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r, failed;
+
+        r = sd_bus_call(bus, m, timeout_us, &error, ret);
+        if (r >= 0)
+                return 0;
+        failed = client_error(&error, reterr);
+        if (failed == -ETIMEDOUT && is_gone(bus))
+                return diag_set(reterr, -ENOTCONN, "tierd ended before it answered; `journalctl -u tierd` tells why");
+        return failed < 0 ? failed : diag_set(reterr, -EIO, "cannot ask tierd: %s", strerror(-r));
+}
+
+int client_call_node(sd_bus *bus, const char *method, int nid, struct diag *reterr) {
+        _cleanup_message_ sd_bus_message *m = NULL, *answer = NULL;
+        int r;
+
+        r = client_new_call(bus, method, true, &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "i", nid);
+        if (r < 0)
+                return diag_set(reterr, -ENOMEM, "out of memory");
+        return send(bus, m, CLIENT_ORDER_TIMEOUT_US, &answer, reterr);
+}
+
 int client_call(sd_bus *bus, const char *method, bool interactive, uint64_t timeout_us, char **ret_text, struct diag *reterr) {
         _cleanup_message_ sd_bus_message *m = NULL, *answer = NULL;
-        _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         const char *text;
         char *copy;
         int r;
@@ -93,16 +119,9 @@ int client_call(sd_bus *bus, const char *method, bool interactive, uint64_t time
         r = client_new_call(bus, method, interactive, &m);
         if (r < 0)
                 return diag_set(reterr, -ENOMEM, "out of memory");
-        r = sd_bus_call(bus, m, timeout_us, &error, &answer);
-        if (r < 0) {
-                int failed = client_error(&error, reterr);
-
-                if (failed == -ETIMEDOUT && is_gone(bus))
-                        return diag_set(reterr, -ENOTCONN, "tierd ended before it answered; `journalctl -u tierd` tells why");
-                return failed < 0 ? failed : diag_set(reterr, -EIO, "cannot ask tierd: %s", strerror(-r));
-        }
-        if (!ret_text)
-                return 0;
+        r = send(bus, m, timeout_us, &answer, reterr);
+        if (r < 0 || !ret_text)
+                return r;
         r = sd_bus_message_read(answer, "s", &text);
         if (r < 0)
                 return diag_set(reterr, -EIO, "tierd's answer cannot be read; is it of another version?");
@@ -122,6 +141,7 @@ int client_exit_status(int error) {
         case -EACCES:
                 return EXIT_NOT_PERMITTED;
         case -EBADMSG:
+        case -ENODEV:
                 return EXIT_NO;
         default:
                 return EXIT_INTERNAL;

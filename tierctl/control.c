@@ -7,19 +7,12 @@
 
 /* pause, resume and reload: what changes the running daemon. Each returns when it is done. */
 
-/*
- * For ever: a person may have to be asked for a password first, and the kernel takes its time over every write, hours where the
- * configuration has it count accesses for so long. Who has no more patience ends this: systemd in its time (it is the unit's
- * ExecReload=), a person at once. A daemon that hangs is ended by its watchdog, and the bus then tells.
- */
-#define CONTROL_TIMEOUT_US UINT64_MAX
-
 static int control(const char *method, struct diag *reterr) {
         _cleanup_client_ sd_bus *bus = NULL;
         int r;
 
         r = client_open(&bus, reterr);
-        return r < 0 ? r : client_call(bus, method, true, CONTROL_TIMEOUT_US, NULL, reterr);
+        return r < 0 ? r : client_call(bus, method, true, CLIENT_ORDER_TIMEOUT_US, NULL, reterr);
 }
 
 int verb_pause(const struct invocation *call) {

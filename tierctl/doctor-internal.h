@@ -31,3 +31,6 @@ void look_at_faults(struct patient *p);
 
 /* doctor-bound.c: processes whose memory is bound to nodes that would be managed. */
 void look_at_bound_memory(struct patient *p);
+
+/* doctor-cxl.c: how expanders and other memory with a driver of its own are set up; nothing on a machine without. */
+void look_at_expanders(struct patient *p);

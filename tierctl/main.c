@@ -53,7 +53,7 @@ static const struct {
 
 struct verb {
         const char *name;
-        int (*run)(const struct invocation *call);      /* NULL: not yet */
+        int (*run)(const struct invocation *call);
         unsigned options;
         int max_arguments;
         const char *needs;                              /* what the argument is, where there must be one; NULL */
@@ -69,7 +69,8 @@ static const struct verb verbs[] = {
         { "pause",    verb_pause,    0,                                                                      0, NULL },
         { "resume",   verb_resume,   0,                                                                      0, NULL },
         { "reload",   verb_reload,   0,                                                                      0, NULL },
-        { "drain",    NULL,          0,                                                                      1, "the node" },
+        { "drain",    verb_drain,    0,                                                                      1, "the node" },
+        { "undrain",  verb_undrain,  0,                                                                      1, "the node" },
         { "metrics",  verb_metrics,  0,                                                                      0, NULL },
 };
 
@@ -97,6 +98,10 @@ static const char help[] =
         "  tierctl pause | resume | reload\n"
         "          stop moving memory, go on, read the configuration again; root's,\n"
         "          or for whom polkit permits it\n"
+        "  tierctl drain NODE\n"
+        "          empty a node before it is removed, and leave it alone until it has\n"
+        "          gone, or until\n"
+        "  tierctl undrain NODE\n"
         "\n"
         "  --root DIR        a captured machine: a directory holding sys/ and proc/\n"
         "  --kernel RELEASE  plan for this kernel, such as 6.12\n"
@@ -105,8 +110,6 @@ static const char help[] =
         "  --interval TIME   from one sample to the next: 500ms, 2s (the default), 1m\n"
         "  --iterations N    end after N samples\n"
         "  --help, --version\n"
-        "\n"
-        "Not in this version yet: drain NODE.\n"
         "\n"
         "Exit status: 0 well, 1 the answer is no, 2 wrong usage, 3 no daemon,\n"
         "4 not permitted, 5 internal.\n";
@@ -152,11 +155,6 @@ static int run(const struct verb *verb, unsigned given, struct invocation *call)
                 return usage_error("%s: %s is missing", verb->name, verb->needs);
         if (call->json && call->ops)
                 return usage_error("%s: --json and --ops are two forms of one answer, choose one", verb->name);
-        if (!verb->run) {
-                (void) fprintf(stderr, "tierctl: %s: this version's daemon cannot be asked for that yet\n", verb->name);
-                return EXIT_NO_DAEMON;
-        }
-
         root = root_open(call->root_path ? call->root_path : "/", &d);
         if (root < 0) {
                 int status = report_failure(&d);

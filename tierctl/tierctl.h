@@ -39,6 +39,8 @@ int verb_top(const struct invocation *call);
 int verb_pause(const struct invocation *call);
 int verb_resume(const struct invocation *call);
 int verb_reload(const struct invocation *call);
+int verb_drain(const struct invocation *call);
+int verb_undrain(const struct invocation *call);
 int verb_metrics(const struct invocation *call);
 
 /*

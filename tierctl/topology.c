@@ -3,6 +3,7 @@
 #include "base/parse.h"
 #include "tierctl/table.h"
 #include "tierctl/tierctl.h"
+#include "tierctl/topology-cxl.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -37,7 +38,7 @@ static json_object *ranges_to_json(const struct node *node) {
         return array;
 }
 
-static json_object *node_to_json(const struct node *node, char *text) {
+static json_object *node_to_json(const struct topology *t, const struct node *node, char *text) {
         json_object *o = json_object_new_object();
 
         (void) idset_format(&node->cpus, text, IDS_TEXT_MAX);
@@ -51,8 +52,7 @@ static json_object *node_to_json(const struct node *node, char *text) {
         (void) json_object_object_add(o, "lower", ids_to_json(&node->lower));
         (void) json_object_object_add(o, "read_latency_ns", number_or_null(node->read_latency_ns));
         (void) json_object_object_add(o, "read_bandwidth_mib", number_or_null(node->read_bandwidth_mib));
-        /* Null as long as topology/cxl.h leaves it unknown. */
-        (void) json_object_object_add(o, "cxl", NULL);
+        (void) json_object_object_add(o, "cxl", cxl_node_to_json(t->expanders, node->id));
         return o;
 }
 
@@ -73,12 +73,13 @@ static int print_json(const struct topology *t) {
         }
         nodes = json_object_new_array();
         for (size_t i = 0; i < t->n_nodes; i++)
-                (void) json_object_array_add(nodes, node_to_json(&t->nodes[i], text));
+                (void) json_object_array_add(nodes, node_to_json(t, &t->nodes[i], text));
 
         root = json_object_new_object();
         (void) json_object_object_add(root, "rank_source", json_object_new_string(rank_source_to_string(t->rank_source)));
         (void) json_object_object_add(root, "tiers", tiers);
         (void) json_object_object_add(root, "nodes", nodes);
+        (void) json_object_object_add(root, "cxl", cxl_to_json(t->expanders));
         (void) puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
                                                                  JSON_C_TO_STRING_NOSLASHESCAPE));
         (void) json_object_put(root);
@@ -233,7 +234,8 @@ static int print_text(const struct topology *t) {
                               left_out_because(&t->nodes[i]));
                 apart = true;
         }
-        return print_ranges(t, colour);
+        r = cxl_print(t->expanders, colour);
+        return r < 0 ? r : print_ranges(t, colour);
 }
 
 int verb_topology(const struct invocation *call) {

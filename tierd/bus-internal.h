@@ -75,13 +75,21 @@ void bus_announce_end(struct bus *b);
 
 /* -- bus-request.c: callers that want something done -- */
 
-enum request_kind { REQUEST_RELOAD, REQUEST_PAUSE, REQUEST_RESUME, REQUEST_LOG_LEVEL, REQUEST_LOG_TARGET };
+enum request_kind {
+        REQUEST_RELOAD,
+        REQUEST_PAUSE,
+        REQUEST_RESUME,
+        REQUEST_DRAIN,
+        REQUEST_UNDRAIN,
+        REQUEST_LOG_LEVEL,
+        REQUEST_LOG_TARGET,
+};
 
 /*
- * Finds out who asks, has it done if they may, and answers. `level` and `target` (a constant string) are for the log's
- * settings. Returns 1; or a negative errno with an error for the caller, from a method's handler.
+ * Finds out who asks, has it done if they may, and answers. `number` is the node to be drained, or the log's level;
+ * `target` (a constant string) the log's target. Returns 1; or a negative errno with an error for the caller, from a method's handler.
  */
-int request_begin(struct bus *b, sd_bus_message *m, enum request_kind kind, int level, const char *target,
+int request_begin(struct bus *b, sd_bus_message *m, enum request_kind kind, int number, const char *target,
                   sd_bus_error *reterr);
 
 /* Every caller is gone with the connection; what waits in the daemon ends there as if somebody waited. */

@@ -166,6 +166,21 @@ static int method_resume(sd_bus_message *m, void *userdata UNUSED, sd_bus_error 
         return request_begin(method_bus(m), m, REQUEST_RESUME, 0, NULL, reterr);
 }
 
+static int begin_drain(sd_bus_message *m, enum request_kind kind, sd_bus_error *reterr) {
+        int nid, r;
+
+        r = sd_bus_message_read(m, "i", &nid);
+        return r < 0 ? r : request_begin(method_bus(m), m, kind, nid, NULL, reterr);
+}
+
+static int method_drain(sd_bus_message *m, void *userdata UNUSED, sd_bus_error *reterr) {
+        return begin_drain(m, REQUEST_DRAIN, reterr);
+}
+
+static int method_undrain(sd_bus_message *m, void *userdata UNUSED, sd_bus_error *reterr) {
+        return begin_drain(m, REQUEST_UNDRAIN, reterr);
+}
+
 /* -- the tables -- */
 
 #define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
@@ -192,6 +207,9 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Pause", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_pause, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Resume", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_resume, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Drain", SD_BUS_ARGS("i", node), SD_BUS_NO_RESULT, method_drain, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Undrain", SD_BUS_ARGS("i", node), SD_BUS_NO_RESULT, method_undrain,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), method_describe,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", openmetrics), method_metrics,

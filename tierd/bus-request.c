@@ -28,7 +28,7 @@ struct bus_request {
         struct bus *bus;
         struct bus_request *previous, *next;
         enum request_kind kind;
-        int level;
+        int number;
         const char *target;
         sd_bus_message *message;        /* NULL: its caller has gone */
         sd_bus_slot *watch;             /* tells that the caller has gone */
@@ -44,6 +44,8 @@ static const struct {
         [REQUEST_RELOAD] = { "reload tierd's configuration", "org.tierd1.reload" },
         [REQUEST_PAUSE] = { "pause tierd", "org.tierd1.pause" },
         [REQUEST_RESUME] = { "let tierd go on", "org.tierd1.pause" },
+        [REQUEST_DRAIN] = { "have a node drained", "org.tierd1.drain" },
+        [REQUEST_UNDRAIN] = { "have a node used again", "org.tierd1.drain" },
         [REQUEST_LOG_LEVEL] = { "change what tierd logs", NULL },
         [REQUEST_LOG_TARGET] = { "change where tierd logs to", NULL },
 };
@@ -110,8 +112,13 @@ static void request_carry_out(struct bus_request *q) {
                 q->handed = true;
                 b->handlers.pause(b->userdata, q->kind == REQUEST_PAUSE, q);
                 return;
+        case REQUEST_DRAIN:
+        case REQUEST_UNDRAIN:
+                q->handed = true;
+                b->handlers.drain(b->userdata, q->number, q->kind == REQUEST_DRAIN, q);
+                return;
         case REQUEST_LOG_LEVEL:
-                r = b->handlers.set_level(b->userdata, q->level);
+                r = b->handlers.set_level(b->userdata, q->number);
                 break;
         case REQUEST_LOG_TARGET:
                 r = b->handlers.set_target(b->userdata, q->target);
@@ -212,7 +219,7 @@ static int on_watching(sd_bus_message *m, void *userdata, sd_bus_error *reterr) 
         return 0;
 }
 
-int request_begin(struct bus *b, sd_bus_message *m, enum request_kind kind, int level, const char *target,
+int request_begin(struct bus *b, sd_bus_message *m, enum request_kind kind, int number, const char *target,
                   sd_bus_error *reterr) {
         const char *sender = sd_bus_message_get_sender(m);
         struct bus_request *q;
@@ -228,7 +235,7 @@ int request_begin(struct bus *b, sd_bus_message *m, enum request_kind kind, int 
         if (!q)
                 return -ENOMEM;
         *q = (struct bus_request) {
-                .bus = b, .next = b->requests, .kind = kind, .level = level, .target = target, .message = sd_bus_message_ref(m),
+                .bus = b, .next = b->requests, .kind = kind, .number = number, .target = target, .message = sd_bus_message_ref(m),
         };
         if (q->next)
                 q->next->previous = q;
@@ -280,6 +287,9 @@ void bus_request_finish(struct bus_request *request, int error, const char *text
                 break;
         case -ESHUTDOWN:
                 name = BUS_ERROR("Stopping");
+                break;
+        case -ENODEV:
+                name = BUS_ERROR("NoSuchNode");
                 break;
         /* A file that cannot be read or is wrong, and a plan that cannot be. The rest is the kernel's, or tierd's own. */
         case -EBADMSG:

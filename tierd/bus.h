@@ -15,7 +15,7 @@
  * else changes.
  *
  * Anyone may read. What changes something is for root, and for callers that polkit authorises (actions org.tierd1.reload,
- * org.tierd1.pause); without polkit for root alone.
+ * org.tierd1.pause, org.tierd1.drain); without polkit for root alone.
  */
 
 struct bus;
@@ -27,6 +27,7 @@ struct bus_handlers {
         /* Each ends, now or later, in one bus_request_finish(). */
         void (*reload)(void *userdata, struct bus_request *request);
         void (*pause)(void *userdata, bool paused, struct bus_request *request);
+        void (*drain)(void *userdata, int nid, bool drained, struct bus_request *request);
         /* LogControl1: syslog levels; targets "auto", "journal", "console", "null". set_* return 0 or -EINVAL. */
         int (*get_level)(void *userdata);
         int (*set_level)(void *userdata, int level);

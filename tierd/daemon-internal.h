@@ -19,9 +19,10 @@
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING, PHASE_PUT_BACK, PHASE_STOPPED };
 
 /* What an operator asked for, by a signal or over D-Bus; done one after the other, in the order of asking. */
-enum order_kind { ORDER_RELOAD, ORDER_PAUSE, ORDER_RESUME };
+enum order_kind { ORDER_RELOAD, ORDER_PAUSE, ORDER_RESUME, ORDER_DRAIN, ORDER_UNDRAIN };
 struct order {
         enum order_kind kind;
+        int nid;                        /* of ORDER_DRAIN, ORDER_UNDRAIN */
         struct bus_request *request;    /* who waits for the answer; NULL: nobody */
 };
 /* The bus lets fewer callers wait than this (tierd/bus.h); the rest is for signals, of which one stands for all. */
@@ -64,6 +65,9 @@ struct daemon {
         struct order at_work;           /* the reload that is the job at hand */
         struct order pauses[ORDERS_MAX];        /* asked for, and waiting for a turn that goes well and brings them about */
         size_t n_pauses;
+        struct order drains[ORDERS_MAX];        /* the same for a plan */
+        size_t n_drains;
+        struct idset drained;           /* nodes that are to be emptied: left out of every plan until they are given back, or go */
 
         /* The job at hand and its result. */
         void (*job_done)(struct daemon *d);
@@ -117,11 +121,13 @@ uint64_t daemon_now_us(void);           /* CLOCK_MONOTONIC */
 uint64_t daemon_realtime_us(void);      /* CLOCK_REALTIME, for people */
 
 /* Takes an order; one too many is refused at once. */
-void orders_add(struct daemon *d, enum order_kind kind, struct bus_request *request);
+void orders_add(struct daemon *d, enum order_kind kind, int nid, struct bus_request *request);
 /* Begins what is asked for, with a worker that is free; what needs the worker makes it busy. */
 void orders_begin(struct daemon *d);
 /* A turn has brought the pauses and resumes about, or none ever will. */
 void orders_finish_pauses(struct daemon *d, int error, const char *text);
+/* A plan without the drained nodes, and with those given back, is in force, or none ever will be. */
+void orders_finish_drains(struct daemon *d, int error, const char *text);
 /* Whoever waits for anything is told no. */
 void orders_refuse(struct daemon *d, int error, const char *text);
 

@@ -15,7 +15,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 
         (void) source;
         if (si->ssi_signo == SIGHUP)
-                orders_add(d, ORDER_RELOAD, NULL);
+                orders_add(d, ORDER_RELOAD, -1, NULL);
         else {
                 d->stop_wanted = true;
                 /* The job at hand is not cut short. */

@@ -429,9 +429,17 @@ static void on_replanned(struct daemon *d) {
         if (manager_is_idle(&d->manager))
                 d->failed_turns = 0;
         d->replans++;
+        orders_finish_drains(d, 0, NULL);
         /* There may be fewer nodes now. */
         daemon_allow(d, NULL);
         daemon_refresh(d);
+        /* What has gone is drained; when it comes again, it comes to be used. */
+        IDSET_FOREACH(nid, &d->drained) {
+                const struct status_node *node = status_node(d->status, nid);
+
+                if (!node || node->total_bytes == 0)
+                        idset_remove(&d->drained, (unsigned) nid);
+        }
         if (d->job_result == MANAGER_CHANGED)
                 telemetry_plan_changed(d->telemetry, d->status, d->job_why);
         bus_announce(d->bus, true);
@@ -528,6 +536,8 @@ void daemon_continue(struct daemon *d) {
         if (d->replan_due) {
                 d->replan_due = false;
                 d->job_leaving = d->hotplug.leaving;
+                IDSET_FOREACH(nid, &d->drained)
+                        idset_add(&d->job_leaving, (unsigned) nid);
                 d->job_why = d->replan_why;
                 allow_more(d);
                 daemon_submit(d, job_replan, on_replanned);
@@ -539,6 +549,10 @@ void daemon_continue(struct daemon *d) {
         orders_begin(d);
         if (d->busy)
                 return;
+        if (d->replan_due) {
+                daemon_continue(d);
+                return;
+        }
         if (d->report_due)
                 daemon_report(d);
         if (d->turn_due) {

@@ -4,12 +4,13 @@
 #include "tierd/journal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
-/* What operators ask of the running daemon: reload, pause, resume, and how much it says. */
+/* What operators ask of the running daemon: reload, pause, resume, drain, and how much it says. */
 
 static uint64_t clock_us(clockid_t id) {
         struct timespec ts;
@@ -117,8 +118,8 @@ static void begin_reload(struct daemon *d) {
 
 /* -- orders -- */
 
-void orders_add(struct daemon *d, enum order_kind kind, struct bus_request *request) {
-        struct order order = { .kind = kind, .request = request };
+void orders_add(struct daemon *d, enum order_kind kind, int nid, struct bus_request *request) {
+        struct order order = { .kind = kind, .nid = nid, .request = request };
 
         if (d->phase >= PHASE_STOPPING) {
                 order_finish(&order, -ESHUTDOWN, "tierd is stopping");
@@ -157,18 +158,43 @@ static void begin_pause(struct daemon *d, struct order o) {
         telemetry_plan_changed(d->telemetry, d->status, paused ? "pause" : "resume");
 }
 
+/* Noted, and in force with the next plan, which is made at once. */
+static void begin_drain(struct daemon *d, struct order o) {
+        const struct status_node *node = status_node(d->status, o.nid);
+        char text[64];
+
+        if (!node || node->total_bytes == 0) {
+                (void) snprintf(text, sizeof(text), "there is no node %d with memory", o.nid);
+                order_finish(&o, -ENODEV, text);
+                return;
+        }
+        if (o.kind == ORDER_DRAIN)
+                idset_add(&d->drained, (unsigned) o.nid);
+        else
+                idset_remove(&d->drained, (unsigned) o.nid);
+        if (d->n_drains == ORDERS_MAX) {
+                order_finish(&o, -EBUSY, "too many orders are waiting");
+                return;
+        }
+        d->drains[d->n_drains++] = o;
+        d->replan_due = true;
+        d->replan_why = "drain";
+}
+
 void orders_begin(struct daemon *d) {
-        while (d->n_orders > 0 && !d->busy) {
+        while (d->n_orders > 0 && !d->busy && !d->replan_due) {
                 struct order o = d->orders[0];
 
                 d->n_orders--;
                 memmove(d->orders, d->orders + 1, d->n_orders * sizeof(*d->orders));
-                if (o.kind != ORDER_RELOAD) {
+                if (o.kind == ORDER_DRAIN || o.kind == ORDER_UNDRAIN)
+                        begin_drain(d, o);
+                else if (o.kind != ORDER_RELOAD)
                         begin_pause(d, o);
-                        continue;
+                else {
+                        d->at_work = o;
+                        begin_reload(d);
                 }
-                d->at_work = o;
-                begin_reload(d);
         }
 }
 
@@ -178,12 +204,19 @@ void orders_finish_pauses(struct daemon *d, int error, const char *text) {
         d->n_pauses = 0;
 }
 
+void orders_finish_drains(struct daemon *d, int error, const char *text) {
+        for (size_t i = 0; i < d->n_drains; i++)
+                order_finish(d->drains + i, error, text);
+        d->n_drains = 0;
+}
+
 void orders_refuse(struct daemon *d, int error, const char *text) {
         for (size_t i = 0; i < d->n_orders; i++)
                 order_finish(d->orders + i, error, text);
         d->n_orders = 0;
         order_finish(&d->at_work, error, text);
         orders_finish_pauses(d, error, text);
+        orders_finish_drains(d, error, text);
 }
 
 /* -- what the bus asks -- */
@@ -195,11 +228,15 @@ static const struct status *get_status(void *userdata) {
 }
 
 static void ask_reload(void *userdata, struct bus_request *request) {
-        orders_add(userdata, ORDER_RELOAD, request);
+        orders_add(userdata, ORDER_RELOAD, -1, request);
 }
 
 static void ask_pause(void *userdata, bool paused, struct bus_request *request) {
-        orders_add(userdata, paused ? ORDER_PAUSE : ORDER_RESUME, request);
+        orders_add(userdata, paused ? ORDER_PAUSE : ORDER_RESUME, -1, request);
+}
+
+static void ask_drain(void *userdata, int nid, bool drained, struct bus_request *request) {
+        orders_add(userdata, drained ? ORDER_DRAIN : ORDER_UNDRAIN, nid, request);
 }
 
 static int get_level(void *userdata) {
@@ -235,6 +272,6 @@ static int set_target(void *userdata, const char *target) {
 }
 
 const struct bus_handlers bus_handlers = {
-        .status = get_status, .reload = ask_reload, .pause = ask_pause,
+        .status = get_status, .reload = ask_reload, .pause = ask_pause, .drain = ask_drain,
         .get_level = get_level, .set_level = set_level, .get_target = get_target, .set_target = set_target,
 };

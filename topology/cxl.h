@@ -1,29 +1,63 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "topology/machine.h"
 #include "topology/topology.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* One CXL memory device behind a region. */
-struct cxl_memdev {
+/* One CXL memory device of an expander. */
+struct expander {
         char *name;                     /* "mem0"; the order of these is not stable from boot to boot, the serial is */
         uint64_t serial;
+        char *firmware;                 /* its version as the device gives it; NULL: not known */
+        char *location;                 /* "0000:0d:00.0", its PCI function; NULL: not known */
+        uint64_t ram_bytes, pmem_bytes; /* what it has of volatile and of persistent memory */
+        int near_node;                  /* the node of the CPUs next to it, which is not that of its memory; -1: not known */
+        bool in_region;
 };
 
-/* Which expander a node's memory is. */
-struct cxl_identity {
-        char *region;                   /* "region0" */
+/* A range of addresses that one expander, or several interleaved ones, answer to. */
+struct expander_region {
+        char *name;                     /* "region0" */
+        char *decoder;                  /* the root decoder that it was made of: "decoder0.0" */
+        bool pmem;
+        bool committed, enabled;        /* its decoders are set; a driver has it */
+        struct mem_range range;         /* empty: it has no addresses yet */
         unsigned interleave_ways;
-        struct cxl_memdev *memdevs;
-        size_t n_memdevs;
+        unsigned interleave_granularity; /* bytes */
+        size_t *expanders;              /* indices into expanders.items, in order of interleaving */
+        size_t n_expanders;
+        bool qos_mismatch;              /* the class of a device is not that of the window; false where libcxl cannot tell */
+        int node;                       /* whose online memory it is; -1: none of it is online */
+};
+
+/* All the machine's expanders, by serial, and their regions, by number. */
+struct expanders {
+        struct expander *items;
+        size_t n;
+        struct expander_region *regions;
+        size_t n_regions;
 };
 
 /*
- * Fills node.cxl. It leaves every node's NULL for now, which the topology's contract reads as "not known": the identity of
- * expanders comes with a later release. (That a node is CXL at all is told without it, see topology/kinds.h.)
+ * Asks libcxl for the expanders of the running machine. With m->root_path there are none to be had: libcxl knows no other place
+ * than /sys. A machine without CXL has no expanders; one where libcxl cannot be set up neither, for tierd manages nodes without
+ * knowing whose memory they are. 0 or -ENOMEM.
  */
-int topology_read_cxl(int root, struct topology *t);
+int expanders_read(const struct machine *m, struct expanders **ret);
 
-struct cxl_identity *cxl_identity_free(struct cxl_identity *cxl);
+/*
+ * Pure: gives each region the node that has most of its addresses online. A region may hold several nodes' memory only where
+ * somebody divided its dax device; then it is the one with most that counts. Of equals, the lower id.
+ */
+void expanders_place(struct expanders *e, const struct topology *t);
+
+/* The next region of the node after `after`, from the first for NULL; NULL when there is none. `e` may be NULL. */
+const struct expander_region *expanders_next_region(const struct expanders *e, int node, const struct expander_region *after);
+
+struct expanders *expanders_free(struct expanders *e);
+DEFINE_CLEANUP(struct expanders, expanders_free)
+#define _cleanup_expanders_ _cleanup_(expanders_freep)

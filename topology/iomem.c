@@ -19,6 +19,8 @@ void iomem_done(struct iomem *iomem) {
         range_list_done(&iomem->cxl);
         range_list_done(&iomem->pmem);
         range_list_done(&iomem->gpu);
+        range_list_done(&iomem->soft);
+        range_list_done(&iomem->dax);
 }
 
 static int take_hex(const char **p, uint64_t *ret) {
@@ -112,6 +114,11 @@ int iomem_parse(const char *text, struct iomem *ret, size_t *reterr_line) {
                 for (size_t i = line.level; i < IOMEM_LEVELS; i++)
                         parents[i] = within;
 
+                if (name_is(&line, "Soft Reserved") || name_starts(&line, "dax")) {
+                        r = range_list_add(name_starts(&line, "dax") ? &iomem.dax : &iomem.soft, line.first, end);
+                        if (r < 0)
+                                return r;
+                }
                 /* "System RAM (kmem)", "System RAM (virtio_mem)": hotplugged by a driver, counts as well. */
                 if (!name_is(&line, "System RAM") && !name_starts(&line, "System RAM ("))
                         continue;
@@ -136,6 +143,8 @@ int iomem_parse(const char *text, struct iomem *ret, size_t *reterr_line) {
         range_list_merge(&iomem.cxl);
         range_list_merge(&iomem.pmem);
         range_list_merge(&iomem.gpu);
+        range_list_merge(&iomem.soft);
+        range_list_merge(&iomem.dax);
         *ret = iomem;
         iomem = (struct iomem) {};
         return 0;

@@ -65,10 +65,9 @@ static int reading_init(struct reading *r, size_t n) {
 struct topology *topology_free(struct topology *t) {
         if (!t)
                 return NULL;
-        for (size_t i = 0; i < t->n_nodes; i++) {
+        for (size_t i = 0; i < t->n_nodes; i++)
                 free(t->nodes[i].ranges);
-                (void) cxl_identity_free(t->nodes[i].cxl);
-        }
+        (void) expanders_free(t->expanders);
         free(t->nodes);
         free(t->distances);
         free(t);
@@ -213,9 +212,10 @@ int topology_read(int root, const char *root_path, const struct tier_list *tiers
         r = take_ranges(t, &reading, iomem_known);
         if (r < 0)
                 return r;
-        r = topology_read_cxl(root, t);
+        r = expanders_read(&m, &t->expanders);
         if (r < 0)
                 return r;
+        expanders_place(t->expanders, t);
 
         if (tiers) {
                 t->rank_source = RANK_CONFIG;

@@ -36,7 +36,7 @@ struct mem_range {
         uint64_t start, end;
 };
 
-struct cxl_identity; /* topology/cxl.h */
+struct expanders; /* topology/cxl.h */
 
 struct node {
         int id;
@@ -50,7 +50,6 @@ struct node {
         uint64_t read_bandwidth_mib, write_bandwidth_mib;       /* MiB/s; 0: unknown */
         struct idset upper;             /* the chosen neighbours of the next tier above: promotion targets */
         struct idset lower;             /* the chosen neighbour of the next tier below: at most one */
-        struct cxl_identity *cxl;       /* NULL: not of an expander, or not known */
 };
 
 struct topology {
@@ -60,6 +59,7 @@ struct topology {
         size_t n_tiers;
         struct idset possible;          /* node/possible: every id that hotplug may ever bring */
         uint16_t *distances;            /* n_nodes × n_nodes, by index into nodes: [from * n_nodes + to]; 0: unknown */
+        struct expanders *expanders;    /* CXL devices, and which node's memory is theirs; NULL: not known */
 };
 
 /* Tiers named by the configuration, fastest first. Not owned by the topology. */

@@ -129,6 +129,14 @@ static void on_pause(void *userdata, bool paused, struct bus_request *request) {
         on_request(s, request);
 }
 
+static void on_drain(void *userdata, int nid, bool drained, struct bus_request *request) {
+        struct served *s = userdata;
+
+        *(drained ? &s->drains : &s->undrains) += 1;
+        s->drained = nid;
+        on_request(s, request);
+}
+
 static int on_get_level(void *userdata) {
         return ((struct served *) userdata)->level;
 }
@@ -177,7 +185,7 @@ static void say(void *userdata, int level, const char *message) {
 
 static int serve(int fd) {
         static const struct bus_handlers handlers = {
-                .status = on_status,       .reload = on_reload,         .pause = on_pause,
+                .status = on_status,       .reload = on_reload,         .pause = on_pause,   .drain = on_drain,
                 .get_level = on_get_level, .set_level = on_set_level,   .get_target = on_get_target,
                 .set_target = on_set_target,
         };
@@ -332,11 +340,15 @@ static void take_error(const sd_bus_error *error, int r, struct call_result *ret
 void bus_call_manager(sd_bus *bus, const char *method, bool interactive, struct call_result *ret) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         sd_bus_message *m = NULL, *answer = NULL;
-        const char *text;
+        const char *text, *argument = strchr(method, ' ');
+        char name[64];
         int r;
 
         memset(ret, 0, sizeof(*ret));
-        assert_true(sd_bus_message_new_method_call(bus, &m, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", method) >= 0);
+        (void) snprintf(name, sizeof(name), "%.*s", argument ? (int) (argument - method) : (int) strlen(method), method);
+        assert_true(sd_bus_message_new_method_call(bus, &m, "org.tierd1", "/org/tierd1", "org.tierd1.Manager", name) >= 0);
+        if (argument)
+                assert_true(sd_bus_message_append(m, "i", atoi(argument + 1)) >= 0);
         assert_true(sd_bus_message_set_allow_interactive_authorization(m, interactive) >= 0);
         r = sd_bus_call(bus, m, 0, &error, &answer);
         take_error(&error, r, ret);

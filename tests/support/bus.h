@@ -44,7 +44,8 @@ struct served {
         bool hold;                      /* requests wait until serve_finish() */
         int error;                      /* how they are answered, else at once */
         char text[2048];
-        unsigned reloads, pauses, resumes;
+        unsigned reloads, pauses, resumes, drains, undrains;
+        int drained;                    /* the node of the last of these two */
         int level;
         char target[16];
 };
@@ -84,6 +85,7 @@ struct call_result {
         int error;
         char name[128], message[2048], text[65536];             /* text: what a method answers that returns a string */
 };
+/* `method` may have the number of a node behind it: "Drain 2". */
 void bus_call_manager(sd_bus *bus, const char *method, bool interactive, struct call_result *ret);
 
 /* The same by a process of another user (65534); ret->error is -EHOSTDOWN when it could not even begin. */

@@ -103,6 +103,11 @@ static void test_members(void **state) {
         IDSET_FOREACH(id, &s)
                 seen += id;
         assert_int_equal(seen, 64 + 8191);
+        idset_remove(&s, 64);
+        idset_remove(&s, 63);
+        idset_remove(&s, 8192);
+        assert_int_equal(idset_count(&s), 2);
+        assert_int_equal(idset_next(&s, 1), 8191);
 }
 
 static void test_format_does_not_fit(void **state) {

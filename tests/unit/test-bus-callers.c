@@ -52,6 +52,11 @@ static int count_pauses(struct served *s, const char *text) {
         return (int) (s->pauses * 10 + s->resumes);
 }
 
+static int count_drains(struct served *s, const char *text) {
+        (void) text;
+        return s->drained * 100 + (int) (s->drains * 10 + s->undrains);
+}
+
 static int count_requests(struct served *s, const char *text) {
         (void) text;
         return (int) s->bus->n_requests;
@@ -94,6 +99,12 @@ static void test_root(void **state) {
         bus_call_manager(client, "Resume", false, &result);
         assert_int_equal(result.error, 0);
         assert_int_equal(service_run(&service, count_pauses, NULL), 11);
+        bus_call_manager(client, "Drain 7", false, &result);
+        assert_int_equal(result.error, 0);
+        assert_int_equal(service_run(&service, count_drains, NULL), 710);
+        bus_call_manager(client, "Undrain 3", false, &result);
+        assert_int_equal(result.error, 0);
+        assert_int_equal(service_run(&service, count_drains, NULL), 311);
 }
 
 static int refuse_as(struct served *s, const char *text) {
@@ -117,6 +128,7 @@ static void test_errors(void **state) {
                 { EROFS, "Reload", "org.tierd1.Error.Failed" },
                 { EBUSY, "Resume", "org.tierd1.Error.Failed" },
                 { ESHUTDOWN, "Reload", "org.tierd1.Error.Stopping" },
+                { ENODEV, "Drain 7", "org.tierd1.Error.NoSuchNode" },
                 { ENOMEM, "Pause", SD_BUS_ERROR_NO_MEMORY },
         };
 
@@ -182,7 +194,7 @@ static void test_log_control(void **state) {
 /* -- another user -- */
 
 static void test_nobody(void **state) {
-        static const char *const methods[] = { "Reload", "Pause", "Resume" };
+        static const char *const methods[] = { "Reload", "Pause", "Resume", "Drain 1", "Undrain 1" };
 
         (void) state;
         need_root();
@@ -229,7 +241,7 @@ static int on_check(sd_bus_message *m, void *userdata, sd_bus_error *reterr) {
         if (sd_bus_message_read(m, "(sa{sv})sa{ss}us", &kind, 1, &key, "s", &name, &action, 0, &flags, &id) < 0 ||
             strcmp(kind, "system-bus-name") != 0 || strcmp(key, "name") != 0 || name[0] != ':' || !*id)
                 return sd_bus_error_setf(reterr, SD_BUS_ERROR_INVALID_ARGS, "not a question");
-        if (write(a->told, strcmp(action, "org.tierd1.reload") == 0 ? "r" : "p", 1) != 1)
+        if (write(a->told, action + strlen("org.tierd1."), 1) != 1)
                 return -EIO;
         switch (a->answer) {
         case 'e':
@@ -281,7 +293,8 @@ static void authority_end(pid_t pid, int told) {
 }
 
 static int count_done(void) {
-        return service_run(&service, serve_count_reloads, NULL) * 100 + service_run(&service, count_pauses, NULL);
+        return service_run(&service, serve_count_reloads, NULL) * 100 + service_run(&service, count_pauses, NULL) +
+               service_run(&service, count_drains, NULL) * 10000;
 }
 
 static void test_polkit(void **state) {
@@ -295,6 +308,8 @@ static void test_polkit(void **state) {
                 { 'y', false, "Resume", "", "" },
                 { 'n', true, "Reload", SD_BUS_ERROR_ACCESS_DENIED, "org.tierd1.reload" },
                 { 'n', true, "Pause", SD_BUS_ERROR_ACCESS_DENIED, "org.tierd1.pause" },
+                { 'y', false, "Drain 2", "", "" },
+                { 'n', true, "Undrain 2", SD_BUS_ERROR_ACCESS_DENIED, "org.tierd1.drain" },
                 { 'c', false, "Reload", SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, "password" },
                 { 'c', true, "Reload", "", "" },
                 { 'e', false, "Reload", SD_BUS_ERROR_ACCESS_DENIED, "is not registered" },
@@ -312,7 +327,7 @@ static void test_polkit(void **state) {
                 assert_string_equal(result.name, cases[i].name);
                 assert_non_null(strstr(result.message, cases[i].words));
                 assert_int_equal(read(told, &letter, 1), 1);
-                assert_int_equal(letter, strcmp(cases[i].method, "Reload") == 0 ? 'r' : 'p');
+                assert_int_equal(letter, strcmp(cases[i].method, "Reload") == 0 ? 'r' : strstr(cases[i].method, "rain") ? 'd' : 'p');
                 /* It was done exactly where polkit said yes. */
                 assert_int_equal(count_done() != before, cases[i].name[0] == '\0');
                 authority_end(pid, told);

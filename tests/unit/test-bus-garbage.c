@@ -65,6 +65,8 @@ static void test_refused(void **state) {
                 { "/org/tierd1", "org.tierd1.Manager", "Reload", "s", SD_BUS_ERROR_INVALID_ARGS },
                 { "/org/tierd1", "org.tierd1.Manager", "Pause", "b", SD_BUS_ERROR_INVALID_ARGS },
                 { "/org/tierd1", "org.tierd1.Manager", "Resume", "ss", SD_BUS_ERROR_INVALID_ARGS },
+                { "/org/tierd1", "org.tierd1.Manager", "Drain", "", SD_BUS_ERROR_INVALID_ARGS },
+                { "/org/tierd1", "org.tierd1.Manager", "Undrain", "s", SD_BUS_ERROR_INVALID_ARGS },
                 { "/org/tierd1", "org.tierd1.Manager", "Describe", "s", SD_BUS_ERROR_INVALID_ARGS },
                 { "/org/tierd1", "org.tierd1.Manager", "Metrics", "u", SD_BUS_ERROR_INVALID_ARGS },
                 { "/org/tierd1", "org.tierd1.Manager", "MetricsText", "o", SD_BUS_ERROR_INVALID_ARGS },
@@ -282,7 +284,7 @@ static sd_bus_message *random_message(void) {
                 "org.freedesktop.DBus", "a.b",
         };
         static const char *const members[] = {
-                "Reload", "Pause", "Resume", "Describe", "Metrics", "MetricsText", "Get", "Set", "GetAll", "Introspect",
+                "Reload", "Pause", "Resume", "Drain", "Undrain", "Describe", "Metrics", "MetricsText", "Get", "Set", "GetAll", "Introspect",
                 "GetManagedObjects", "Ping", "GetMachineId", "Disconnected", "NameOwnerChanged", "PropertiesChanged", "X",
         };
         static const char *const names[] = { "LogLevel", "LogTarget", "State", "Notes", "SyslogIdentifier" };

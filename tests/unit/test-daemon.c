@@ -554,6 +554,56 @@ static void test_groups_all_the_time(void **state) {
         ended(&f, 0);
 }
 
+/* Emptied nodes stay out of reloads and failures alike, until they are given back. */
+static void test_drain(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new_untold(SCRATCH_7_2);
+        _cleanup_test_bus_ struct test_bus bus;
+        _cleanup_free_ struct call_result *result = calloc(1, sizeof(*result));
+        sd_bus *client;
+
+        (void) state;
+        assert_non_null(result);
+        test_bus_new(&bus);
+        test_bus_start(&bus);
+        begin(&f);
+        client = bus_client();
+        bus_await_name(client);
+        bus_call_manager(client, "Drain 9", false, result);
+        assert_string_equal(result->name, "org.tierd1.Error.NoSuchNode");
+        assert_non_null(strstr(result->message, "no node 9"));
+        bus_call_manager(client, "Drain -1", false, result);
+        assert_string_equal(result->name, "org.tierd1.Error.NoSuchNode");
+
+        bus_call_manager(client, "Drain 2", false, result);
+        assert_int_equal(result->error, 0);
+        /* In force when it is answered: two nodes are left, and no scheme goes to the third. */
+        assert_string_equal(scratch_get(f.s, DAMON_ADMIN "/nr_kdamonds"), "2");
+        bus_call_manager(client, "Describe", false, result);
+        assert_null(strstr(result->text, "\"target\": 2"));
+        assert_null(strstr(result->text, "\"source\": 2"));
+        assert_non_null(strstr(result->text, "\"target\": 1"));
+        bus_call_manager(client, "Drain 2", false, result);
+        assert_int_equal(result->error, 0);
+        bus_call_manager(client, "Reload", false, result);
+        assert_int_equal(result->error, 0);
+        assert_string_equal(scratch_get(f.s, DAMON_ADMIN "/nr_kdamonds"), "2");
+        bus_call_manager(client, "Drain 1", false, result);
+        assert_int_equal(result->error, 0);
+        assert_string_equal(scratch_get(f.s, DAMON_ADMIN "/nr_kdamonds"), "0");
+
+        bus_call_manager(client, "Undrain 1", false, result);
+        assert_int_equal(result->error, 0);
+        bus_call_manager(client, "Undrain 2", false, result);
+        assert_int_equal(result->error, 0);
+        assert_string_equal(scratch_get(f.s, DAMON_ADMIN "/nr_kdamonds"), "3");
+        bus_call_manager(client, "Describe", false, result);
+        assert_non_null(strstr(result->text, "\"target\": 2"));
+        sd_bus_flush_close_unref(client);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        as_found(&f);
+}
+
 static void one_began(void) {
         struct pollfd p = { .fd = begun[0], .events = POLLIN };
         char c;
@@ -821,6 +871,7 @@ int main(void) {
                 cmocka_unit_test(test_metrics_file),
                 cmocka_unit_test(test_groups_all_the_time),
                 cmocka_unit_test(test_metrics_hang),
+                cmocka_unit_test(test_drain),
                 cmocka_unit_test(test_pause_and_failure),
                 cmocka_unit_test(test_patience),
                 cmocka_unit_test(test_prepare),

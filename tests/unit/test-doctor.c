@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The scratch has no NUMA nodes: "tiers" is always a problem here. Whole machines are looked at by the goldens. */
 
@@ -188,6 +189,49 @@ static void test_neighbours(void **state) {
         scratch_free(s);
 }
 
+static void put_link(struct scratch *s, const char *path, const char *target) {
+        int r;
+
+        (void) unlinkat(s->root, path, 0);
+        r = symlinkat(target, s->root, path);
+        if (r < 0)
+                fail_msg("%s: %s", path, strerror(errno));
+}
+
+/* Memory that a driver has to hand over. */
+static void test_handed_over(void **state) {
+        struct scratch *s = scratch_new(SCRATCH_7_2);
+
+        (void) state;
+        assert_no_check(s, "soft-reserved");
+        assert_no_check(s, "dax-mode");
+        scratch_put(s, "proc/iomem",
+                    "00001000-7fffffff : System RAM\n"
+                    "100000000-13fffffff : Soft Reserved\n"
+                    "  100000000-13fffffff : dax0.0\n"
+                    "    100000000-13fffffff : System RAM (kmem)\n"
+                    "140000000-17fffffff : Soft Reserved\n"
+                    "  140000000-17fffffff : dax1.0");
+        assert_no_check(s, "soft-reserved");
+        scratch_put(s, "proc/iomem", "00001000-7fffffff : System RAM\n140000000-17fffffff : Soft Reserved");
+        assert_state(s, "soft-reserved", CHECK_WARNING);
+        assert_says(s, "soft-reserved", "efi=nosoftreserve", NULL);
+        /* Who may not read addresses is told nothing. */
+        scratch_put(s, "proc/iomem", "00000000-00000000 : System RAM\n00000000-00000000 : Soft Reserved");
+        assert_no_check(s, "soft-reserved");
+
+        scratch_put(s, "sys/bus/dax/devices/marker", "");
+        scratch_put(s, "sys/devices/dax/dax_region0/dax0.0/target_node", "1");
+        put_link(s, "sys/bus/dax/devices/dax0.0", "../../../devices/dax/dax_region0/dax0.0");
+        assert_state(s, "dax-mode", CHECK_WARNING);
+        put_link(s, "sys/devices/dax/dax_region0/dax0.0/driver", "../../../../bus/dax/drivers/device_dax");
+        assert_state(s, "dax-mode", CHECK_WARNING);
+        assert_says(s, "dax-mode", "--mode=system-ram dax0.0", NULL);
+        put_link(s, "sys/devices/dax/dax_region0/dax0.0/driver", "../../../../bus/dax/drivers/kmem");
+        assert_no_check(s, "dax-mode");
+        scratch_free(s);
+}
+
 /* A machine of three tiers, and its own configuration. */
 static void test_configuration(void **state) {
         int run;
@@ -314,6 +358,7 @@ int main(void) {
                 cmocka_unit_test(test_kernel),
                 cmocka_unit_test(test_damon),
                 cmocka_unit_test(test_neighbours),
+                cmocka_unit_test(test_handed_over),
                 cmocka_unit_test(test_configuration),
                 cmocka_unit_test(test_bound_memory),
         };

@@ -16,6 +16,8 @@ hbm                    DRAM with CPUs and a faster CPU-less node, by HMAT; 2 x 2
 cpu-memoryless         CPUs on a node without memory, memory on two CPU-less nodes, by HMAT
 gaps                   nodes 0, 2 and 5: ids with holes, by distance; 3 x 256 MiB
 single                 one node; 512 MiB
+cxl                    DRAM with CPUs, and a CXL expander that nobody has made a region of; 1 GiB each
+cxl-two                the same with two expanders of 512 MiB below one window
 EOF
 }
 
@@ -41,6 +43,23 @@ m_hmat() { # INITIATOR TARGET LATENCY_NS BANDWIDTH
 	printf '%s\n' \
 		-numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-latency,latency=$3" \
 		-numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-bandwidth,bandwidth=$4"
+}
+
+# Without hypervisor=off the kernel refuses to commit a region ("Failed to synchronize CPU cache state"); string instructions are slow on
+# memory that QEMU emulates access by access.
+m_cxl() { # WINDOW-SIZE SIZE SERIAL...
+	window=$1
+	size=$2
+	shift 2
+	printf '%s\n' -cpu max,hypervisor=off,erms=off,fsrm=off -device pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1,numa_node=0 \
+		-M "cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=$window"
+	port=0
+	for serial; do
+		printf '%s\n' -object "memory-backend-ram,id=vmem$port,share=on,size=$size" \
+			-device "cxl-rp,port=$port,bus=cxl.1,id=rp$port,chassis=0,slot=$((port + 2))" \
+			-device "cxl-type3,bus=rp$port,volatile-memdev=vmem$port,id=cxl-vmem$port,sn=$serial"
+		port=$((port + 1))
+	done
 }
 
 # --- machines
@@ -148,6 +167,16 @@ machine_args() {
 		m_dist 1 3 50
 		m_dist 1 4 50
 		m_dist 3 4 50
+		;;
+	cxl)
+		m_board 2 1G,maxmem=8G,slots=4 cxl=on
+		m_node 0 1G cpus=0-1
+		m_cxl 4G 1G 0x1234
+		;;
+	cxl-two)
+		m_board 2 1G,maxmem=8G,slots=4 cxl=on
+		m_node 0 1G cpus=0-1
+		m_cxl 4G 512M 0x1234 0x5678
 		;;
 	single)
 		m_board 2 512M

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "topology/cxl.h"
+#include "tierctl/topology-cxl.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GIB (UINT64_C(1) << 30)
+
+/* Two devices in one region, a region each for two more of which one is empty, and one device that is in none. */
+static struct expanders *expanders_new(void) {
+        struct expanders *e = calloc(1, sizeof(*e));
+
+        assert_non_null(e);
+        e->items = calloc(4, sizeof(*e->items));
+        e->regions = calloc(3, sizeof(*e->regions));
+        assert_non_null(e->items);
+        assert_non_null(e->regions);
+        e->n = 4;
+        e->n_regions = 3;
+        for (size_t i = 0; i < e->n; i++) {
+                e->items[i] = (struct expander) {
+                        .serial = 0x10 + i,
+                        .ram_bytes = GIB,
+                        .near_node = i == 3 ? -1 : 0,
+                        .in_region = i < 3,
+                };
+                assert_true(asprintf(&e->items[i].name, "mem%zu", 3 - i) > 0);
+        }
+        for (size_t i = 0; i < e->n_regions; i++) {
+                struct expander_region *r = &e->regions[i];
+
+                r->committed = r->enabled = i < 2;
+                r->interleave_ways = i == 0 ? 2 : 1;
+                r->interleave_granularity = 256;
+                assert_true(asprintf(&r->name, "region%zu", i) > 0);
+        }
+        e->regions[0].range = (struct mem_range) { 4 * GIB, 6 * GIB };
+        e->regions[0].expanders = calloc(2, sizeof(size_t));
+        assert_non_null(e->regions[0].expanders);
+        e->regions[0].expanders[0] = 1;
+        e->regions[0].n_expanders = 2;
+        e->regions[1].range = (struct mem_range) { 6 * GIB, 7 * GIB };
+        e->regions[1].expanders = calloc(1, sizeof(size_t));
+        assert_non_null(e->regions[1].expanders);
+        e->regions[1].expanders[0] = 2;
+        e->regions[1].n_expanders = 1;
+        return e;
+}
+
+static void place(struct expanders *e, const struct mem_range *node1, size_t n1, const struct mem_range *node2, size_t n2) {
+        struct node nodes[] = {
+                { .id = 1, .ranges = (struct mem_range *) node1, .n_ranges = n1 },
+                { .id = 2, .ranges = (struct mem_range *) node2, .n_ranges = n2 },
+        };
+        const struct topology t = { .nodes = nodes, .n_nodes = 2 };
+
+        expanders_place(e, &t);
+}
+
+static void test_place(void **state) {
+        static const struct mem_range all = { 4 * GIB, 7 * GIB }, dram_too = { 0, 5 * GIB }, rest = { 5 * GIB, 6 * GIB },
+                                      more = { 5 * GIB - GIB / 4, 6 * GIB };
+        _cleanup_expanders_ struct expanders *e = expanders_new();
+
+        (void) state;
+        place(e, NULL, 0, NULL, 0);
+        assert_int_equal(e->regions[0].node, -1);
+        assert_null(expanders_next_region(e, 1, NULL));
+
+        /* Several regions in one node; a region without addresses is in none. */
+        place(e, NULL, 0, &all, 1);
+        assert_int_equal(e->regions[0].node, 2);
+        assert_int_equal(e->regions[1].node, 2);
+        assert_int_equal(e->regions[2].node, -1);
+        assert_ptr_equal(expanders_next_region(e, 2, NULL), &e->regions[0]);
+        assert_ptr_equal(expanders_next_region(e, 2, &e->regions[0]), &e->regions[1]);
+        assert_null(expanders_next_region(e, 2, &e->regions[1]));
+
+        /* A node of DRAM and a part of an expander; of equal parts the first node's. */
+        place(e, &dram_too, 1, &rest, 1);
+        assert_int_equal(e->regions[0].node, 1);
+        assert_int_equal(e->regions[1].node, -1);
+        place(e, &dram_too, 1, &more, 1);
+        assert_int_equal(e->regions[0].node, 2);
+        assert_null(expanders_next_region(NULL, 2, NULL));
+}
+
+static void assert_json(json_object *o, const char *expected) {
+        assert_string_equal(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN), expected);
+        (void) json_object_put(o);
+}
+
+static void test_json(void **state) {
+        static const struct mem_range all = { 4 * GIB, 7 * GIB };
+        _cleanup_expanders_ struct expanders *e = expanders_new();
+        json_object *o;
+
+        (void) state;
+        place(e, NULL, 0, &all, 1);
+        /* In order of interleaving, which is not that of the names. */
+        assert_json(cxl_node_to_json(e, 2), "{\"region\":\"region0\",\"memdevs\":[\"mem2\",\"mem3\",\"mem1\"]}");
+        assert_null(cxl_node_to_json(e, 1));
+        assert_null(cxl_node_to_json(NULL, 1));
+        assert_json(cxl_to_json(NULL), "{\"regions\":[],\"memdevs\":[]}");
+        o = cxl_to_json(e);
+        assert_non_null(strstr(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN),
+                               "{\"region\":\"region1\",\"node\":2,\"type\":\"ram\",\"resource\":6442450944,\"size\":1073741824,"
+                               "\"interleave_ways\":1,\"interleave_granularity\":256,\"committed\":true,\"enabled\":true,"
+                               "\"decoder\":null,\"memdevs\":[\"mem1\"]},"
+                               "{\"region\":\"region2\",\"node\":null,\"type\":\"ram\",\"resource\":null,\"size\":0,"));
+        assert_non_null(strstr(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN),
+                               "{\"memdev\":\"mem0\",\"serial\":19,\"host\":null,\"firmware\":null,\"ram_size\":1073741824,"
+                               "\"pmem_size\":0,\"near_node\":null}]}"));
+        (void) json_object_put(o);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_place),
+                cmocka_unit_test(test_json),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
