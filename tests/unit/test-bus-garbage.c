@@ -71,7 +71,7 @@ static void test_refused(void **state) {
                 { "/org/tierd1", "org.tierd1.Manager", "Metrics", "u", SD_BUS_ERROR_INVALID_ARGS },
                 { "/org/tierd1", "org.tierd1.Manager", "MetricsText", "o", SD_BUS_ERROR_INVALID_ARGS },
                 { "/org/tierd1", "org.tierd1.Manager", "reload", "", SD_BUS_ERROR_UNKNOWN_METHOD },
-                { "/org/tierd1", "org.tierd1.Manager", "Drain", "s", SD_BUS_ERROR_UNKNOWN_METHOD },
+                { "/org/tierd1", "org.tierd1.Manager", "Evict", "s", SD_BUS_ERROR_UNKNOWN_METHOD },
                 { "/org/tierd1", "org.tierd1.Node", "Reload", "", SD_BUS_ERROR_UNKNOWN_METHOD },
                 { "/org/tierd1", "org.tierd2.Manager", "Reload", "", SD_BUS_ERROR_UNKNOWN_METHOD },
                 { "/org/tierd1", NULL, "Reload", "", SD_BUS_ERROR_UNKNOWN_OBJECT },

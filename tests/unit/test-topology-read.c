@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/file.h"
 #include "tests/support/made-up.h"
+#include "topology/cxl.h"
 #include "topology/topology.h"
 
 #include <setjmp.h>
