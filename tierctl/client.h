@@ -25,9 +25,10 @@ int client_new_call(sd_bus *bus, const char *method, bool interactive, sd_bus_me
 #define CLIENT_READ_TIMEOUT_US UINT64_C(25000000)
 
 /*
- * How long an order may take: for ever. A person may have to be asked for a password first, and the kernel takes its time over every
- * write, hours where the configuration has it count accesses for so long. Who has no more patience ends this: systemd in its time
- * (reload is the unit's ExecReload=), a person at once. A daemon that hangs is ended by its watchdog, and the bus then tells.
+ * How long an order may take: for ever. A person may have to be asked for a password first, and the kernel takes its time over
+ * every write, hours where the configuration has it count accesses for so long. Who has no more patience ends this: systemd in
+ * its time (reload is the unit's ExecReload=), a person at once. A daemon that hangs is ended by its watchdog, and the bus then
+ * tells.
  */
 #define CLIENT_ORDER_TIMEOUT_US UINT64_MAX
 

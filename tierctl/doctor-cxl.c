@@ -42,8 +42,9 @@ static void look_at_region(struct patient *p, const struct expanders *e, const s
                 check_summary(k, "%s: the QoS class of its devices is not that of its window", r->name);
                 check_meaning(k, "The platform puts the latency and bandwidth of this region into another class than its "
                                  "devices have; the tier that the kernel gives its node may be wrong.");
-                check_action(k, "Create the region below a root decoder of the devices' class (cxl list -DMv), or name the tiers "
-                                "in /etc/tierd.yaml.");
+                check_action(k,
+                             "Create the region below a root decoder of the devices' class (cxl list -DMv), or name the tiers "
+                             "in /etc/tierd.yaml.");
         }
         for (size_t i = 1; i < r->n_expanders; i++) {
                 const struct expander *a = &e->items[r->expanders[0]], *b = &e->items[r->expanders[i]];
@@ -55,7 +56,8 @@ static void look_at_region(struct patient *p, const struct expanders *e, const s
                               b->name, b->near_node);
                 check_meaning(k, "Every page of it is partly behind the other socket: no node is near to it, and tierd gives "
                                  "it to one of them.");
-                check_action(k, "Make a region for each socket's devices: cxl destroy-region %s, then cxl create-region for each.",
+                check_action(k,
+                             "Make a region for each socket's devices: cxl destroy-region %s, then cxl create-region for each.",
                              r->name);
                 break;
         }
@@ -72,8 +74,9 @@ static void look_at_unused(struct patient *p, const struct expander *x) {
         check_summary(k, "%s (serial %#" PRIx64 ", %s) is in no region", x->name, x->serial,
                       format_size(x->ram_bytes, size, sizeof(size)));
         check_meaning(k, "Its memory has no addresses, and no node has it.");
-        check_action(k, "Create a region below a root decoder that takes it (cxl list -Di -d root): "
-                        "cxl create-region -t ram -d decoder0.0 -w 1 -m %s.",
+        check_action(k,
+                     "Create a region below a root decoder that takes it (cxl list -Di -d root): "
+                     "cxl create-region -t ram -d decoder0.0 -w 1 -m %s.",
                      x->name);
 }
 
@@ -143,11 +146,15 @@ static void look_at_zones(struct patient *p, const struct expander_region *r, ui
         if (unmovable == 0)
                 return;
         k = checkup_add(p->c, "cxl-zone", CHECK_WARNING);
-        check_summary(k, "%s: %" PRIu64 " of %" PRIu64 " memory blocks are online in a kernel zone", r->name, unmovable, blocks);
-        check_meaning(k, "The kernel keeps data of its own there, slow to reach, that neither tierd nor anybody else can move: the "
-                         "expander cannot be taken away before the next boot.");
-        check_action(k, "Take it offline with daxctl offline-memory and online it again as movable, which daxctl online-memory does; "
-                        "where that fails, at the next boot, before anything else uses it.");
+        check_summary(k, "%s: %" PRIu64 " of %" PRIu64 " memory blocks are online in a kernel zone", r->name, unmovable,
+                      blocks);
+        check_meaning(
+                k, "The kernel keeps data of its own there, slow to reach, that neither tierd nor anybody else can move: the "
+                   "expander cannot be taken away before the next boot.");
+        check_action(
+                k,
+                "Take it offline with daxctl offline-memory and online it again as movable, which daxctl online-memory does; "
+                "where that fails, at the next boot, before anything else uses it.");
 }
 
 /* What becomes of memory that is added: an expander's, most often. */
@@ -168,8 +175,10 @@ static void look_at_policy(struct patient *p) {
                 check_meaning(k, "An expander serves only after somebody has onlined each of its blocks.");
         } else {
                 check_summary(k, "memory that is added goes online in the kernel's choice of zone (%s)", text);
-                check_meaning(k, "The kernel may then keep data of its own on an expander, which is slow, and keeps it from ever being "
-                                 "removed.");
+                check_meaning(
+                        k,
+                        "The kernel may then keep data of its own on an expander, which is slow, and keeps it from ever being "
+                        "removed.");
         }
         check_action(k, "Write online_movable to /sys/devices/system/memory/auto_online_blocks, at boot by "
                         "memhp_default_state=online_movable; or leave onlining to daxctl.");
@@ -193,11 +202,14 @@ static void look_at_soft_reserved(struct patient *p) {
                 k = checkup_add(p->c, "soft-reserved", CHECK_WARNING);
                 check_summary(k, "%s of memory at %#" PRIx64 " are reserved by the firmware, and no driver has them",
                               format_size(range->end - range->start, size, sizeof(size)), range->start);
-                check_meaning(k, "Such memory (\"Soft Reserved\", most often an expander's or HBM) becomes a node's only by way of a "
-                                 "dax device.");
-                check_action(k, "Load the drivers (modprobe -a cxl_acpi cxl_pci dax_cxl dax_hmem kmem), then daxctl reconfigure-device "
-                                "--mode=system-ram for the device that comes; or boot with efi=nosoftreserve, which makes it plain "
-                                "memory.");
+                check_meaning(
+                        k, "Such memory (\"Soft Reserved\", most often an expander's or HBM) becomes a node's only by way of a "
+                           "dax device.");
+                check_action(
+                        k,
+                        "Load the drivers (modprobe -a cxl_acpi cxl_pci dax_cxl dax_hmem kmem), then daxctl reconfigure-device "
+                        "--mode=system-ram for the device that comes; or boot with efi=nosoftreserve, which makes it plain "
+                        "memory.");
         }
 }
 

@@ -18,8 +18,8 @@
  * drain and undrain: a node before its memory is taken away, and one that is not taken away after all.
  *
  * tierd leaves the node alone first, else it would fill it again. Then each process's pages are moved off by migrate_pages(2),
- * which takes hot pages as well as cold ones, where DAMOS's demotion takes cold ones only and knows one target. What no process has
- * mapped (page cache, the kernel's own) it does not reach: taking the blocks offline moves that, as far as it can be moved.
+ * which takes hot pages as well as cold ones, where DAMOS's demotion takes cold ones only and knows one target. What no process
+ * has mapped (page cache, the kernel's own) it does not reach: taking the blocks offline moves that, as far as it can be moved.
  */
 
 /* A pass over all processes; a page that is written to or locked at the wrong moment goes with a later one. */
@@ -32,8 +32,8 @@ struct drain {
         int nid;
         bool terminal;
         uint64_t begun_bytes;
-        size_t denied;                  /* processes of the last pass that could not be asked */
-        int error;                      /* of the last of them */
+        size_t denied; /* processes of the last pass that could not be asked */
+        int error;     /* of the last of them */
 };
 
 static int read_node(const struct invocation *call, int *ret, struct diag *reterr) {
@@ -128,8 +128,9 @@ static int conclude(const struct drain *d, int result) {
 
         show(d, true);
         if (result == -ENOSPC) {
-                (void) fprintf(stderr, "tierctl: the other nodes have no room for what node %d holds; free memory there, or end "
-                                       "`tierctl undrain %d`\n",
+                (void) fprintf(stderr,
+                               "tierctl: the other nodes have no room for what node %d holds; free memory there, or end "
+                               "`tierctl undrain %d`\n",
                                d->nid, d->nid);
                 return EXIT_NO;
         }
@@ -139,7 +140,8 @@ static int conclude(const struct drain *d, int result) {
                 return EXIT_NOT_PERMITTED;
         }
         if (mapped >= STEP_BYTES) {
-                (void) fprintf(stderr, "tierctl: %s of processes' memory stay on node %d: locked or pinned, or in use all the time\n",
+                (void) fprintf(stderr,
+                               "tierctl: %s of processes' memory stay on node %d: locked or pinned, or in use all the time\n",
                                format_size(mapped, text, sizeof(text)), d->nid);
                 return EXIT_NO;
         }

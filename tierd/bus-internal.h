@@ -87,7 +87,8 @@ enum request_kind {
 
 /*
  * Finds out who asks, has it done if they may, and answers. `number` is the node to be drained, or the log's level;
- * `target` (a constant string) the log's target. Returns 1; or a negative errno with an error for the caller, from a method's handler.
+ * `target` (a constant string) the log's target. Returns 1; or a negative errno with an error for the caller, from a method's
+ * handler.
  */
 int request_begin(struct bus *b, sd_bus_message *m, enum request_kind kind, int number, const char *target,
                   sd_bus_error *reterr);

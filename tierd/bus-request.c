@@ -235,7 +235,12 @@ int request_begin(struct bus *b, sd_bus_message *m, enum request_kind kind, int 
         if (!q)
                 return -ENOMEM;
         *q = (struct bus_request) {
-                .bus = b, .next = b->requests, .kind = kind, .number = number, .target = target, .message = sd_bus_message_ref(m),
+                .bus = b,
+                .next = b->requests,
+                .kind = kind,
+                .number = number,
+                .target = target,
+                .message = sd_bus_message_ref(m),
         };
         if (q->next)
                 q->next->previous = q;

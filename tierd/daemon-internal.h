@@ -67,7 +67,7 @@ struct daemon {
         size_t n_pauses;
         struct order drains[ORDERS_MAX];        /* the same for a plan */
         size_t n_drains;
-        struct idset drained;           /* nodes that are to be emptied: left out of every plan until they are given back, or go */
+        struct idset drained; /* nodes that are to be emptied: left out of every plan until they are given back, or go */
 
         /* The job at hand and its result. */
         void (*job_done)(struct daemon *d);

@@ -83,6 +83,29 @@ static bool name_is(const struct line *line, const char *name) {
         return line->name_len == strlen(name) && name_starts(line, name);
 }
 
+/* Puts what the line names on its list, if on any. */
+static int add_line(struct iomem *iomem, const struct line *line, enum parent within, uint64_t end) {
+        int r;
+
+        if (name_is(line, "Soft Reserved"))
+                return range_list_add(&iomem->soft, line->first, end);
+        if (name_starts(line, "dax"))
+                return range_list_add(&iomem->dax, line->first, end);
+        /* "System RAM (kmem)", "System RAM (virtio_mem)": hotplugged by a driver, counts as well. */
+        if (!name_is(line, "System RAM") && !name_starts(line, "System RAM ("))
+                return 0;
+        r = range_list_add(&iomem->ram, line->first, end);
+        if (r < 0)
+                return r;
+        if (within == PARENT_CXL)
+                return range_list_add(&iomem->cxl, line->first, end);
+        if (within == PARENT_PMEM)
+                return range_list_add(&iomem->pmem, line->first, end);
+        if (name_is(line, "System RAM (NVIDIA)"))
+                return range_list_add(&iomem->gpu, line->first, end);
+        return 0;
+}
+
 int iomem_parse(const char *text, struct iomem *ret, size_t *reterr_line) {
         _cleanup_iomem_ struct iomem iomem = {};
         enum parent parents[IOMEM_LEVELS] = {};
@@ -114,23 +137,7 @@ int iomem_parse(const char *text, struct iomem *ret, size_t *reterr_line) {
                 for (size_t i = line.level; i < IOMEM_LEVELS; i++)
                         parents[i] = within;
 
-                if (name_is(&line, "Soft Reserved") || name_starts(&line, "dax")) {
-                        r = range_list_add(name_starts(&line, "dax") ? &iomem.dax : &iomem.soft, line.first, end);
-                        if (r < 0)
-                                return r;
-                }
-                /* "System RAM (kmem)", "System RAM (virtio_mem)": hotplugged by a driver, counts as well. */
-                if (!name_is(&line, "System RAM") && !name_starts(&line, "System RAM ("))
-                        continue;
-                r = range_list_add(&iomem.ram, line.first, end);
-                if (r < 0)
-                        return r;
-                if (within == PARENT_CXL)
-                        r = range_list_add(&iomem.cxl, line.first, end);
-                else if (within == PARENT_PMEM)
-                        r = range_list_add(&iomem.pmem, line.first, end);
-                else if (name_is(&line, "System RAM (NVIDIA)"))
-                        r = range_list_add(&iomem.gpu, line.first, end);
+                r = add_line(&iomem, &line, within, end);
                 if (r < 0)
                         return r;
         }

@@ -11,7 +11,7 @@ struct iomem {
         struct range_list cxl;          /* below "CXL Window N" */
         struct range_list pmem;         /* below "Persistent Memory" */
         struct range_list gpu;          /* "System RAM (NVIDIA)": a GPU's own memory as a node */
-        struct range_list soft;         /* "Soft Reserved": set aside by the firmware for a purpose, which the kernel leaves alone */
+        struct range_list soft; /* "Soft Reserved": set aside by the firmware for a purpose, which the kernel leaves alone */
         struct range_list dax;          /* "dax0.0": what a driver has made a device of */
 };
 

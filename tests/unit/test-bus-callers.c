@@ -327,7 +327,9 @@ static void test_polkit(void **state) {
                 assert_string_equal(result.name, cases[i].name);
                 assert_non_null(strstr(result.message, cases[i].words));
                 assert_int_equal(read(told, &letter, 1), 1);
-                assert_int_equal(letter, strcmp(cases[i].method, "Reload") == 0 ? 'r' : strstr(cases[i].method, "rain") ? 'd' : 'p');
+                assert_int_equal(letter, strcmp(cases[i].method, "Reload") == 0 ? 'r'
+                                         : strstr(cases[i].method, "rain")      ? 'd'
+                                                                                : 'p');
                 /* It was done exactly where polkit said yes. */
                 assert_int_equal(count_done() != before, cases[i].name[0] == '\0');
                 authority_end(pid, told);

@@ -284,8 +284,25 @@ static sd_bus_message *random_message(void) {
                 "org.freedesktop.DBus", "a.b",
         };
         static const char *const members[] = {
-                "Reload", "Pause", "Resume", "Drain", "Undrain", "Describe", "Metrics", "MetricsText", "Get", "Set", "GetAll", "Introspect",
-                "GetManagedObjects", "Ping", "GetMachineId", "Disconnected", "NameOwnerChanged", "PropertiesChanged", "X",
+                "Reload",
+                "Pause",
+                "Resume",
+                "Drain",
+                "Undrain",
+                "Describe",
+                "Metrics",
+                "MetricsText",
+                "Get",
+                "Set",
+                "GetAll",
+                "Introspect",
+                "GetManagedObjects",
+                "Ping",
+                "GetMachineId",
+                "Disconnected",
+                "NameOwnerChanged",
+                "PropertiesChanged",
+                "X",
         };
         static const char *const names[] = { "LogLevel", "LogTarget", "State", "Notes", "SyslogIdentifier" };
         sd_bus_message *m = NULL;

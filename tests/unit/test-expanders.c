@@ -110,11 +110,12 @@ static void test_json(void **state) {
         assert_null(cxl_node_to_json(NULL, 1));
         assert_json(cxl_to_json(NULL), "{\"regions\":[],\"memdevs\":[]}");
         o = cxl_to_json(e);
-        assert_non_null(strstr(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN),
-                               "{\"region\":\"region1\",\"node\":2,\"type\":\"ram\",\"resource\":6442450944,\"size\":1073741824,"
-                               "\"interleave_ways\":1,\"interleave_granularity\":256,\"committed\":true,\"enabled\":true,"
-                               "\"decoder\":null,\"memdevs\":[\"mem1\"]},"
-                               "{\"region\":\"region2\",\"node\":null,\"type\":\"ram\",\"resource\":null,\"size\":0,"));
+        assert_non_null(
+                strstr(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN),
+                       "{\"region\":\"region1\",\"node\":2,\"type\":\"ram\",\"resource\":6442450944,\"size\":1073741824,"
+                       "\"interleave_ways\":1,\"interleave_granularity\":256,\"committed\":true,\"enabled\":true,"
+                       "\"decoder\":null,\"memdevs\":[\"mem1\"]},"
+                       "{\"region\":\"region2\",\"node\":null,\"type\":\"ram\",\"resource\":null,\"size\":0,"));
         assert_non_null(strstr(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN),
                                "{\"memdev\":\"mem0\",\"serial\":19,\"host\":null,\"firmware\":null,\"ram_size\":1073741824,"
                                "\"pmem_size\":0,\"near_node\":null}]}"));

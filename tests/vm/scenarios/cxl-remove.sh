@@ -22,9 +22,9 @@ region=$(cxl_define "$(cxl_memdev 0x1234)")
 cxl_commit "$region"
 DAX=/sys/bus/dax/devices/dax0.0
 has_memory() { [ "$(node_kib "$1" MemTotal 2>/dev/null || echo 0)" -gt 0 ] 2>/dev/null; }
-has_target() { [ -e $DAX/target_node ]; }
+has_target() { [ -e "$DAX/target_node" ]; }
 wait_for 60 has_target || say "FAILED: there is no dax device"
-node=$(cat $DAX/target_node)
+node=$(cat "$DAX/target_node")
 wait_for 60 has_memory "$node" || say "FAILED: node $node has no memory"
 
 oom() { awk '$1 == "oom_kill" { print $2 }' /proc/vmstat; }

@@ -1,6 +1,7 @@
 # For scenarios with CXL expanders; sourced after lib.sh.
 # shellcheck shell=sh
 CXL=/sys/bus/cxl/devices
+# shellcheck disable=SC2034 # for those who source this
 MEMORY=/sys/devices/system/memory
 
 # Debian's kernels have these as modules, each release others of them.
