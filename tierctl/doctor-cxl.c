@@ -110,7 +110,11 @@ static void look_at_dax_device(struct patient *p, const char *name) {
         else
                 check_summary(k, "%s is in devdax mode", name);
         check_meaning(k, "Its memory is there for programs that open /dev/%s, not for the system: no node has it.", name);
-        check_action(k, "For memory of the system: daxctl reconfigure-device --mode=system-ram %s (kernel module kmem).", name);
+        check_action(k,
+                     "For memory of the system: daxctl reconfigure-device --mode=system-ram %s (kernel module kmem); with "
+                     "--force where "
+                     "the kernel onlines memory by itself.",
+                     name);
 }
 
 static void look_at_dax(struct patient *p) {

@@ -57,7 +57,3 @@ cxl_commit() { # REGION
 json_value() { # KEY
 	sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}.*/\1/p" | head -n 1
 }
-# What doctor says to an id: its state and its summary.
-doctor_says() { # ID
-	tierctl doctor --json | grep -A 4 "\"id\": *\"$1\"" | grep -E '"(state|summary)"'
-}
