@@ -64,11 +64,16 @@ static json_object *expander_to_json(const struct expander *x) {
 }
 
 json_object *cxl_to_json(const struct expanders *e) {
-        json_object *o = json_object_new_object(), *regions = json_object_new_array(), *memdevs = json_object_new_array();
+        json_object *o, *regions, *memdevs;
 
-        for (size_t i = 0; e && i < e->n_regions; i++)
+        if (!e)
+                return NULL;
+        o = json_object_new_object();
+        regions = json_object_new_array();
+        memdevs = json_object_new_array();
+        for (size_t i = 0; i < e->n_regions; i++)
                 (void) json_object_array_add(regions, region_to_json(e, &e->regions[i]));
-        for (size_t i = 0; e && i < e->n; i++)
+        for (size_t i = 0; i < e->n; i++)
                 (void) json_object_array_add(memdevs, expander_to_json(&e->items[i]));
         (void) json_object_object_add(o, "regions", regions);
         (void) json_object_object_add(o, "memdevs", memdevs);

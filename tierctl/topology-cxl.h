@@ -9,7 +9,7 @@
 /* {"region": "region0", "memdevs": ["mem0"]} of the node's first region, with all devices of its regions; NULL: none. */
 json_object *cxl_node_to_json(const struct expanders *e, int node);
 
-/* {"regions": [...], "memdevs": [...]}: all there is, whether or not its memory is online. */
+/* {"regions": [...], "memdevs": [...]}: all there is, whether or not its memory is online; NULL: not known. */
 json_object *cxl_to_json(const struct expanders *e);
 
 /* A table of them, with a title; nothing when there are none. 0 or -ENOMEM. */

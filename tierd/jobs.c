@@ -433,7 +433,7 @@ static void on_replanned(struct daemon *d) {
         /* There may be fewer nodes now. */
         daemon_allow(d, NULL);
         daemon_refresh(d);
-        /* What has gone is drained; when it comes again, it comes to be used. */
+        /* What has gone is drained, and is used when it comes again. */
         IDSET_FOREACH(nid, &d->drained) {
                 const struct status_node *node = status_node(d->status, nid);
 
@@ -477,6 +477,9 @@ void jobs_on_uevent(void *userdata, enum hotplug_action action, int nid) {
 
         hotplug_event(&d->hotplug, now, action, nid);
         d->uevent_heard = true;
+        /* Memory that somebody brings to a drained node, for most the same that has just gone, is there to be used. */
+        if (action == HOTPLUG_COMES && nid >= 0)
+                idset_remove(&d->drained, (unsigned) nid);
         /* A node that begins to leave: every tenth of a second counts. */
         if (hotplug_next_us(&d->hotplug) <= now && hotplug_take(&d->hotplug, now)) {
                 d->replan_due = true;

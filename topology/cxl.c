@@ -180,27 +180,34 @@ static int compare_regions(const void *a, const void *b) {
 
 int expanders_read(const struct machine *m, struct expanders **ret) {
         _cleanup_(unref) struct cxl_ctx *ctx = NULL;
-        _cleanup_expanders_ struct expanders *e = calloc(1, sizeof(*e));
+        _cleanup_expanders_ struct expanders *e = NULL;
         struct cxl_memdev *memdev;
         int r;
 
+        *ret = NULL;
+        if (m->root_path)
+                return 0;
+        r = cxl_new(&ctx);
+        if (r < 0) {
+                ctx = NULL;
+                return r == -ENOMEM ? r : 0;
+        }
+        cxl_set_log_fn(ctx, say_nothing);
+        e = calloc(1, sizeof(*e));
         if (!e)
                 return -ENOMEM;
-        if (!m->root_path && cxl_new(&ctx) >= 0) {
-                cxl_set_log_fn(ctx, say_nothing);
-                cxl_memdev_foreach(ctx, memdev) {
-                        r = add_expander(e, memdev);
-                        if (r < 0)
-                                return r;
-                }
-                if (e->n > 0)
-                        qsort(e->items, e->n, sizeof(*e->items), compare_expanders);
-                r = read_regions(e, ctx);
+        cxl_memdev_foreach(ctx, memdev) {
+                r = add_expander(e, memdev);
                 if (r < 0)
                         return r;
-                if (e->n_regions > 0)
-                        qsort(e->regions, e->n_regions, sizeof(*e->regions), compare_regions);
         }
+        if (e->n > 0)
+                qsort(e->items, e->n, sizeof(*e->items), compare_expanders);
+        r = read_regions(e, ctx);
+        if (r < 0)
+                return r;
+        if (e->n_regions > 0)
+                qsort(e->regions, e->n_regions, sizeof(*e->regions), compare_regions);
         *ret = TAKE_PTR(e);
         return 0;
 }

@@ -43,15 +43,14 @@ struct expanders {
 };
 
 /*
- * Asks libcxl for the expanders of the running machine. With m->root_path there are none to be had: libcxl knows no other place
- * than /sys. A machine without CXL has no expanders; one where libcxl cannot be set up neither, for tierd manages nodes without
- * knowing whose memory they are. 0 or -ENOMEM.
+ * Asks libcxl for the expanders of the running machine. *ret is NULL, not known, with m->root_path, for libcxl knows no other
+ * place than /sys, and where it cannot be set up: tierd manages nodes without knowing whose memory they are. 0 or -ENOMEM.
  */
 int expanders_read(const struct machine *m, struct expanders **ret);
 
 /*
  * Pure: gives each region the node that has most of its addresses online. A region may hold several nodes' memory only where
- * somebody divided its dax device; then it is the one with most that counts. Of equals, the lower id.
+ * somebody divided its dax device; then it is the one with most that counts. Of equals, the lower id. `e` may be NULL.
  */
 void expanders_place(struct expanders *e, const struct topology *t);
 

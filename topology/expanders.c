@@ -11,7 +11,7 @@ static uint64_t common_bytes(const struct mem_range *a, const struct mem_range *
 }
 
 void expanders_place(struct expanders *e, const struct topology *t) {
-        for (size_t i = 0; i < e->n_regions; i++) {
+        for (size_t i = 0; e && i < e->n_regions; i++) {
                 struct expander_region *region = &e->regions[i];
                 uint64_t most = 0;
 

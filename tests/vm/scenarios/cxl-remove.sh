@@ -40,6 +40,8 @@ is_offline() {
 	[ -z "$(node_blocks "$node" online)" ]
 }
 
+is_empty() { [ "$(resident_percent busy "$node")" = 0 ]; } # by memload's next sample
+
 slowest_going=0 slowest_coming=0 drained=0 round=0
 while [ $round -lt "$ROUNDS" ]; do
 	memload_start --set "busy:32M@$node:touch" --thp never --pass-every 50ms
@@ -47,6 +49,7 @@ while [ $round -lt "$ROUNDS" ]; do
 		tierctl drain "$node" >/run/drain 2>&1
 		status=$?
 		[ $status = 0 ] || say "FAILED: drain, $status: $(cat /run/drain)"
+		wait_for 20 is_empty || say "FAILED: round $round, memory stays on the drained node"
 		same "round $round, drained: of the set on node $node (%)" "$(resident_percent busy "$node")" 0
 		same "schemes of a drained node" "$(schemes)" 0
 		drained=$((drained + 1))
