@@ -19,6 +19,7 @@
 
 #define DAX_DIRECTORY "sys/bus/dax/devices"
 #define MEMORY_DIRECTORY "sys/devices/system/memory"
+#define PLATFORM_DIRECTORY "sys/bus/platform/devices"
 
 static void look_at_region(struct patient *p, const struct expanders *e, const struct expander_region *r) {
         char size[FORMAT_MAX];
@@ -188,40 +189,64 @@ static void look_at_policy(struct patient *p) {
                         "memhp_default_state=online_movable; or leave onlining to daxctl.");
 }
 
-/* Memory that the firmware set aside, an expander or HBM, and that no driver took up. */
-static void look_at_soft_reserved(struct patient *p) {
+static struct check *add_soft_reserved(struct patient *p) {
+        struct check *k = checkup_add(p->c, "soft-reserved", CHECK_WARNING);
+
+        check_meaning(k, "Such memory (\"Soft Reserved\", most often an expander's or HBM) becomes a node's only by way of a dax "
+                         "device.");
+        check_action(k, "Load the drivers (modprobe -a cxl_acpi cxl_pci dax_cxl dax_hmem kmem), then daxctl reconfigure-device "
+                        "--mode=system-ram for the device that comes; or boot with efi=nosoftreserve, which makes it plain memory.");
+        return k;
+}
+
+/* By addresses, as kernels show them that have soft reserved ranges in iomem (6.12 and 6.18 do, 7.2 does not). How many. */
+static size_t look_at_soft_ranges(struct patient *p) {
         const struct machine m = { .root = p->root };
         _cleanup_iomem_ struct iomem iomem = {};
+        size_t n = 0;
 
         if (iomem_read(&m, &iomem) != 0)
-                return;
+                return 0;
         for (size_t i = 0; i < iomem.soft.n; i++) {
                 const struct mem_range *range = &iomem.soft.items[i];
                 const struct range_list one = { .items = iomem.soft.items + i, .n = 1 };
                 char size[FORMAT_MAX];
-                struct check *k;
 
                 if (range_list_common_bytes(&one, &iomem.ram) > 0 || range_list_common_bytes(&one, &iomem.dax) > 0)
                         continue;
-                k = checkup_add(p->c, "soft-reserved", CHECK_WARNING);
-                check_summary(k, "%s of memory at %#" PRIx64 " are reserved by the firmware, and no driver has them",
+                check_summary(add_soft_reserved(p), "%s of memory at %#" PRIx64 " are reserved by the firmware, and no driver has them",
                               format_size(range->end - range->start, size, sizeof(size)), range->start);
-                check_meaning(
-                        k, "Such memory (\"Soft Reserved\", most often an expander's or HBM) becomes a node's only by way of a "
-                           "dax device.");
-                check_action(
-                        k,
-                        "Load the drivers (modprobe -a cxl_acpi cxl_pci dax_cxl dax_hmem kmem), then daxctl reconfigure-device "
-                        "--mode=system-ram for the device that comes; or boot with efi=nosoftreserve, which makes it plain "
-                        "memory.");
+                n++;
         }
+        return n;
+}
+
+/*
+ * By the kernel's devices for it: "hmem_platform.0", which is there where such memory is and which the module dax_hmem drives, and
+ * "hmem.0" for each range, which that module makes (drivers/dax/hmem).
+ */
+static void look_at_soft_devices(struct patient *p) {
+        char **names = NULL;
+        size_t n = 0;
+
+        if (dir_read_names(p->root, PLATFORM_DIRECTORY, "hmem", &names, &n) < 0)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                char path[PATH_SIZE];
+
+                if (path_format(path, sizeof(path), PLATFORM_DIRECTORY "/%s/driver", names[i]) == 0 &&
+                    file_exists(p->root, path) == 0)
+                        check_summary(add_soft_reserved(p), "the firmware has reserved memory, and %s has no driver", names[i]);
+        }
+        (void) names_free(names, n);
 }
 
 void look_at_expanders(struct patient *p) {
         const struct expanders *e = p->topology ? p->topology->expanders : NULL;
         uint64_t block_size = 0;
 
-        look_at_soft_reserved(p);
+        if (look_at_soft_ranges(p) == 0)
+                look_at_soft_devices(p);
         look_at_dax(p);
         if (!e || e->n == 0)
                 return;

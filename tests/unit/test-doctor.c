@@ -220,6 +220,15 @@ static void test_handed_over(void **state) {
         scratch_put(s, "proc/iomem", "00000000-00000000 : System RAM\n00000000-00000000 : Soft Reserved");
         assert_no_check(s, "soft-reserved");
 
+        /* A kernel that does not show such ranges. */
+        scratch_put(s, "sys/devices/platform/hmem_platform.0/modalias", "platform:hmem_platform");
+        scratch_put(s, "sys/bus/platform/devices/marker", "");
+        put_link(s, "sys/bus/platform/devices/hmem_platform.0", "../../../devices/platform/hmem_platform.0");
+        assert_says(s, "soft-reserved", "modprobe", NULL);
+        put_link(s, "sys/devices/platform/hmem_platform.0/driver", "../../../bus/platform/drivers/hmem_platform");
+        scratch_put(s, "sys/bus/platform/drivers/hmem_platform/bind", "");
+        assert_no_check(s, "soft-reserved");
+
         scratch_put(s, "sys/bus/dax/devices/marker", "");
         scratch_put(s, "sys/devices/dax/dax_region0/dax0.0/target_node", "1");
         put_link(s, "sys/bus/dax/devices/dax0.0", "../../../devices/dax/dax_region0/dax0.0");
