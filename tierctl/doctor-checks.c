@@ -343,6 +343,7 @@ static struct plan *look_at_plan(struct patient *p) {
 int checkup_make(int root, const char *root_path, struct checkup *c) {
         _cleanup_config_ struct config *config = NULL;
         _cleanup_topology_ struct topology *t = NULL;
+        _cleanup_expanders_ struct expanders *e = NULL;
         _cleanup_plan_ struct plan *plan = NULL;
         struct patient p = { .root = root, .c = c };
         struct diag d = {};
@@ -354,6 +355,9 @@ int checkup_make(int root, const char *root_path, struct checkup *c) {
         if (r == -ENOMEM)
                 return r;
         p.topology = t;
+        if (t && expanders_read(root_path, t, &e) < 0)
+                return -ENOMEM;
+        p.expanders = e;
 
         if (look_at_damon(&p)) {
                 look_at_paddr(&p);

@@ -30,8 +30,7 @@ static void look_at_region(struct patient *p, const struct expanders *e, const s
                 k = checkup_add(p->c, "cxl-region", CHECK_WARNING);
                 check_summary(k, "%s is not committed", r->name);
                 check_meaning(k, "Its decoders are not set, so no address leads to its memory, and no node has it.");
-                check_action(k, "Try cxl enable-region %s; where that fails, cxl destroy-region %s and cxl create-region anew.",
-                             r->name, r->name);
+                check_action(k, "Make it anew: cxl destroy-region %s, then cxl create-region.", r->name);
         } else if (!r->enabled) {
                 k = checkup_add(p->c, "cxl-region", CHECK_WARNING);
                 check_summary(k, "%s (%s) is disabled", r->name, size);
@@ -192,18 +191,22 @@ static void look_at_policy(struct patient *p) {
 static struct check *add_soft_reserved(struct patient *p) {
         struct check *k = checkup_add(p->c, "soft-reserved", CHECK_WARNING);
 
-        check_meaning(k, "Such memory (\"Soft Reserved\", most often an expander's or HBM) becomes a node's only by way of a dax "
-                         "device.");
-        check_action(k, "Load the drivers (modprobe -a cxl_acpi cxl_pci dax_cxl dax_hmem kmem), then daxctl reconfigure-device "
-                        "--mode=system-ram for the device that comes; or boot with efi=nosoftreserve, which makes it plain memory.");
+        check_meaning(k,
+                      "Such memory (\"Soft Reserved\", most often an expander's or HBM) becomes a node's only by way of a dax "
+                      "device.");
+        check_action(
+                k, "Load the drivers (modprobe -a cxl_acpi cxl_pci dax_cxl dax_hmem kmem), then daxctl reconfigure-device "
+                   "--mode=system-ram for the device that comes; or boot with efi=nosoftreserve, which makes it plain memory.");
         return k;
 }
 
-/* By addresses, as kernels show them that have soft reserved ranges in iomem (6.12 and 6.18 do, 7.2 does not). How many. */
+/*
+ * By addresses, as kernels show them that have soft reserved ranges in iomem (6.12 and 6.18 do, 7.2 does not). How many there
+ * are, with a driver or without.
+ */
 static size_t look_at_soft_ranges(struct patient *p) {
         const struct machine m = { .root = p->root };
         _cleanup_iomem_ struct iomem iomem = {};
-        size_t n = 0;
 
         if (iomem_read(&m, &iomem) != 0)
                 return 0;
@@ -214,16 +217,16 @@ static size_t look_at_soft_ranges(struct patient *p) {
 
                 if (range_list_common_bytes(&one, &iomem.ram) > 0 || range_list_common_bytes(&one, &iomem.dax) > 0)
                         continue;
-                check_summary(add_soft_reserved(p), "%s of memory at %#" PRIx64 " are reserved by the firmware, and no driver has them",
+                check_summary(add_soft_reserved(p),
+                              "%s of memory at %#" PRIx64 " are reserved by the firmware, and no driver has them",
                               format_size(range->end - range->start, size, sizeof(size)), range->start);
-                n++;
         }
-        return n;
+        return iomem.soft.n;
 }
 
 /*
- * By the kernel's devices for it: "hmem_platform.0", which is there where such memory is and which the module dax_hmem drives, and
- * "hmem.0" for each range, which that module makes (drivers/dax/hmem).
+ * By the kernel's devices for it: "hmem_platform.0", which is there where such memory is and which the module dax_hmem drives,
+ * and "hmem.0" for each range, which that module makes (drivers/dax/hmem).
  */
 static void look_at_soft_devices(struct patient *p) {
         char **names = NULL;
@@ -242,7 +245,7 @@ static void look_at_soft_devices(struct patient *p) {
 }
 
 void look_at_expanders(struct patient *p) {
-        const struct expanders *e = p->topology ? p->topology->expanders : NULL;
+        const struct expanders *e = p->expanders;
         uint64_t block_size = 0;
 
         if (look_at_soft_ranges(p) == 0)

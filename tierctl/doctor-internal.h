@@ -5,6 +5,7 @@
 #include "policy/config.h"
 #include "policy/plan.h"
 #include "tierctl/doctor.h"
+#include "topology/cxl.h"
 #include "topology/topology.h"
 
 #include <stdbool.h>
@@ -15,6 +16,7 @@ struct patient {
         struct checkup *c;
         const struct config *config;     /* the machine's own; NULL: it cannot be used */
         const struct topology *topology; /* NULL: it could not be read */
+        const struct expanders *expanders; /* NULL: not known */
         const struct plan *plan;         /* NULL: there can be none, or not enough is known */
         struct capability capability;    /* by release */
         bool release_known;

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/file.h"
+#include "base/idset.h"
 #include "base/parse.h"
 #include "tierctl/client.h"
+#include "tierctl/snapshot.h"
 #include "tierctl/tierctl.h"
 #include "topology/process.h"
-#include "topology/topology.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /*
@@ -19,59 +18,78 @@
  *
  * tierd leaves the node alone first, else it would fill it again. Then each process's pages are moved off by migrate_pages(2),
  * which takes hot pages as well as cold ones, where DAMOS's demotion takes cold ones only and knows one target. What no process
- * has mapped (page cache, the kernel's own) it does not reach: taking the blocks offline moves that, as far as it can be moved.
+ * has mapped (page cache, huge pages that are reserved, the kernel's own) it does not reach: taking the blocks offline moves
+ * that, as far as it can be moved.
  */
 
 /* A pass over all processes; a page that is written to or locked at the wrong moment goes with a later one. */
 #define PASSES_MAX 5
 /* Two passes that differ by less than this: what is left does not go. */
 #define STEP_BYTES (UINT64_C(1) << 20)
+/* What a node is to keep free, a fiftieth of it: above the kernel's watermarks, and less than what tierd leaves free. */
+#define KEPT_FREE 50
 
 struct drain {
-        const struct invocation *call;
-        int nid;
+        int root, nid;
         bool terminal;
+        const struct snapshot *machine; /* as the daemon has it, which knows what it is to leave alone */
         uint64_t begun_bytes;
-        size_t denied; /* processes of the last pass that could not be asked */
-        int error;     /* of the last of them */
+        size_t denied, without_room; /* processes of the last pass that could not be moved */
 };
 
-static int read_node(const struct invocation *call, int *ret, struct diag *reterr) {
-        if (parse_int(call->argv[0], 0, NODE_ID_MAX, ret) < 0)
-                return diag_set(reterr, -EINVAL, "\"%s\" is not the number of a node", call->argv[0]);
+/* Of a node's meminfo, bytes. -ENOENT: the node has gone. */
+static int meminfo(int root, int nid, const char *field, uint64_t *ret) {
+        char path[PATH_SIZE], text[FILE_ATTR_MAX], label[64];
+        const char *p;
+        int r;
+
+        r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/meminfo", nid);
+        if (r == 0)
+                r = file_read(root, path, text, sizeof(text));
+        if (r < 0)
+                return r;
+        (void) snprintf(label, sizeof(label), "Node %d %s:", nid, field);
+        p = strstr(text, label);
+        if (!p)
+                return -EBADMSG;
+        *ret = strtoull(p + strlen(label), NULL, 10) * 1024;
         return 0;
 }
 
-static int ask(const char *method, int nid, struct diag *reterr) {
-        _cleanup_client_ sd_bus *bus = NULL;
+/* Processes' memory on the node; none when it has gone. */
+static int mapped_bytes(const struct drain *d, uint64_t *ret) {
+        uint64_t anonymous, files;
         int r;
 
-        r = client_open(&bus, reterr);
-        return r < 0 ? r : client_call_node(bus, method, nid, reterr);
+        r = meminfo(d->root, d->nid, "AnonPages", &anonymous);
+        if (r == 0)
+                r = meminfo(d->root, d->nid, "Mapped", &files);
+        if (r == 0)
+                *ret = anonymous + files;
+        else if (r == -ENOENT)
+                *ret = 0;
+        return r == -ENOENT ? 0 : r;
 }
 
-/* In kB of the node's meminfo; 0 where it is not there. */
-static uint64_t meminfo(int root, int nid, const char *field) {
-        char path[PATH_SIZE], text[FILE_ATTR_MAX], label[64];
-        const char *p;
+/* What a node can take: free memory, and page cache that the kernel gives up for it. */
+static uint64_t room_on(int root, const struct shown_node *n) {
+        uint64_t free_bytes, active, inactive;
 
-        if (path_format(path, sizeof(path), "sys/devices/system/node/node%d/meminfo", nid) < 0 ||
-            file_read(root, path, text, sizeof(text)) < 0)
+        if (meminfo(root, n->id, "MemFree", &free_bytes) < 0 || meminfo(root, n->id, "Active(file)", &active) < 0 ||
+            meminfo(root, n->id, "Inactive(file)", &inactive) < 0)
                 return 0;
-        (void) snprintf(label, sizeof(label), "Node %d %s:", nid, field);
-        p = strstr(text, label);
-        return p ? strtoull(p + strlen(label), NULL, 10) * 1024 : 0;
+        free_bytes += active + inactive;
+        return free_bytes > n->total_bytes / KEPT_FREE ? free_bytes - n->total_bytes / KEPT_FREE : 0;
 }
 
-/* The node with most room among those that stand in a tier; -1: none. It has to keep a twentieth of itself, as its goal is. */
-static int find_target(const struct topology *t, const struct invocation *call, int nid) {
+/* The node with most room among those that tierd uses, and not this one; -1: none. */
+static int find_target(const struct drain *d) {
         uint64_t most = 0;
         int best = -1;
 
-        for (size_t i = 0; i < t->n_nodes; i++) {
-                const struct node *n = &t->nodes[i];
-                uint64_t free_bytes = n->id != nid && n->tier >= 0 ? meminfo(call->root, n->id, "MemFree") : 0;
-                uint64_t room = free_bytes > n->memory_bytes / 20 ? free_bytes - n->memory_bytes / 20 : 0;
+        for (size_t i = 0; i < d->machine->n_nodes; i++) {
+                const struct shown_node *n = d->machine->nodes + i;
+                uint64_t room = n->id == d->nid || n->left_alone || n->total_bytes == 0 ? 0 : room_on(d->root, n);
 
                 if (room > most) {
                         most = room;
@@ -83,118 +101,146 @@ static int find_target(const struct topology *t, const struct invocation *call, 
 
 static void show(const struct drain *d, bool done) {
         char left[FORMAT_MAX], all[FORMAT_MAX];
-        uint64_t bytes = meminfo(d->call->root, d->nid, "MemUsed");
+        uint64_t bytes;
 
-        if (!d->terminal && !done)
+        if ((!d->terminal && !done) || meminfo(d->root, d->nid, "MemUsed", &bytes) < 0)
                 return;
         (void) printf("%snode %d: %s in use of %s at first%s", d->terminal ? "\r\033[K" : "", d->nid,
                       format_size(bytes, left, sizeof(left)), format_size(d->begun_bytes, all, sizeof(all)), done ? "\n" : "");
         (void) fflush(stdout);
 }
 
-/* Every process's pages, each time to the node with most room. 0, or -ENOSPC when there is none. */
-static int pass(struct drain *d, const struct topology *t) {
+/* Every process's pages, each time to the node that has most room then. */
+static int pass(struct drain *d) {
         uint64_t *pids = NULL;
         size_t n = 0;
         int r;
 
-        r = dir_read_numbers(d->call->root, "proc", "", &pids, &n);
+        r = dir_read_numbers(d->root, "proc", "", &pids, &n);
         if (r < 0)
                 return r;
-        d->denied = 0;
-        for (size_t i = 0; i < n && r >= 0; i++) {
-                int target = find_target(t, d->call, d->nid), k;
+        d->denied = d->without_room = 0;
+        for (size_t i = 0; i < n; i++) {
+                int target = find_target(d), k = target < 0 ? -ENOMEM : process_move(pids[i], d->nid, target);
 
-                if (target < 0) {
-                        r = -ENOSPC;
-                        break;
-                }
-                k = process_move(pids[i], d->nid, target);
-                if (k == -EPERM || k == -EACCES) {
-                        d->denied++;
-                        d->error = k;
-                }
+                d->denied += k == -EPERM || k == -EACCES;
+                d->without_room += k == -ENOMEM;
                 show(d, false);
         }
         free(pids);
-        return r;
+        return 0;
 }
 
-/* What is left, by what would move it. */
-static int conclude(const struct drain *d, int result) {
-        uint64_t mapped = meminfo(d->call->root, d->nid, "AnonPages") + meminfo(d->call->root, d->nid, "Mapped");
-        uint64_t cache = meminfo(d->call->root, d->nid, "FilePages");
-        char text[FORMAT_MAX];
+/* Until nothing more goes. *ret_mapped: the processes' memory that stays. */
+static int empty(struct drain *d, uint64_t *ret_mapped) {
+        uint64_t before = UINT64_MAX;
 
+        for (unsigned i = 0; i < PASSES_MAX; i++) {
+                int r;
+
+                r = pass(d);
+                if (r == 0)
+                        r = mapped_bytes(d, ret_mapped);
+                if (r < 0)
+                        return r;
+                if (*ret_mapped < STEP_BYTES || (before != UINT64_MAX && *ret_mapped + STEP_BYTES > before))
+                        break;
+                before = *ret_mapped;
+        }
         show(d, true);
-        if (result == -ENOSPC) {
-                (void) fprintf(stderr,
-                               "tierctl: the other nodes have no room for what node %d holds; free memory there, or end "
-                               "`tierctl undrain %d`\n",
-                               d->nid, d->nid);
-                return EXIT_NO;
-        }
-        if (d->denied > 0) {
-                (void) fprintf(stderr, "tierctl: the pages of %zu processes may not be moved: %s; run it as root\n", d->denied,
-                               strerror(-d->error));
-                return EXIT_NOT_PERMITTED;
-        }
+        return 0;
+}
+
+static int conclude(const struct drain *d, uint64_t mapped) {
+        char text[FORMAT_MAX];
+        uint64_t cache = 0;
+
         if (mapped >= STEP_BYTES) {
                 (void) fprintf(stderr,
-                               "tierctl: %s of processes' memory stay on node %d: locked or pinned, or in use all the time\n",
-                               format_size(mapped, text, sizeof(text)), d->nid);
-                return EXIT_NO;
+                               "tierctl: %s of processes' memory stay on node %d: %s; tierd leaves the node alone until "
+                               "`tierctl undrain %d`\n",
+                               format_size(mapped, text, sizeof(text)), d->nid,
+                               d->without_room > 0 ? "the other nodes that tierd uses have no room"
+                               : d->denied > 0     ? "some processes may not be asked to move theirs"
+                                                   : "it is pinned, or bound to the node, or comes anew all the time",
+                               d->nid);
+                return d->without_room == 0 && d->denied > 0 ? EXIT_NOT_PERMITTED : EXIT_NO;
         }
+        (void) meminfo(d->root, d->nid, "FilePages", &cache);
         if (cache >= STEP_BYTES)
                 (void) printf("%s of page cache are left; taking the memory offline moves them.\n",
                               format_size(cache, text, sizeof(text)));
-        (void) printf("tierd leaves node %d alone until it has gone, or `tierctl undrain %d`.\n", d->nid, d->nid);
+        (void) printf("tierd leaves node %d alone until its memory has gone, or `tierctl undrain %d`.\n", d->nid, d->nid);
         return EXIT_WELL;
 }
 
+static int read_nid(const struct invocation *call, const char *verb, int *ret) {
+        if (parse_int(call->argv[0], 0, NODE_ID_MAX, ret) == 0)
+                return 0;
+        (void) fprintf(stderr, "tierctl: %s: \"%s\" is not the number of a node\n", verb, call->argv[0]);
+        return -EINVAL;
+}
+
+/* Asks the daemon to leave the node alone, and how it sees the machine then. */
+static int begin(int nid, struct snapshot **ret, struct diag *reterr) {
+        _cleanup_client_ sd_bus *bus = NULL;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        /* Whether the kernel lets this caller do it is known beforehand by asking for nothing. */
+        r = process_move((uint64_t) getpid(), nid, nid);
+        if (r < 0)
+                return diag_set(reterr, r == -EPERM ? -EACCES : -EIO, "the kernel does not move pages for this caller: %s",
+                                strerror(-r));
+        r = client_open(&bus, reterr);
+        if (r == 0)
+                r = client_call_node(bus, "Drain", nid, reterr);
+        if (r == 0)
+                r = client_call(bus, "Describe", false, CLIENT_READ_TIMEOUT_US, &text, reterr);
+        if (r < 0)
+                return r;
+        r = snapshot_parse(text, ret);
+        return r < 0 ? diag_set(reterr, r == -ENOMEM ? r : -EIO, "tierd's answer cannot be read; is it of another version?")
+                     : 0;
+}
+
 int verb_drain(const struct invocation *call) {
-        _cleanup_topology_ struct topology *t = NULL;
-        struct drain d = { .call = call, .terminal = isatty(STDOUT_FILENO) };
-        uint64_t before = UINT64_MAX;
+        _cleanup_snapshot_ struct snapshot *machine = NULL;
+        struct drain d = { .root = call->root, .terminal = isatty(STDOUT_FILENO) };
+        uint64_t mapped = 0;
         struct diag diag = {};
         int r;
 
-        r = read_node(call, &d.nid, &diag);
-        if (r < 0) {
-                (void) fprintf(stderr, "tierctl: drain: %s\n", diag.text);
+        if (read_nid(call, "drain", &d.nid) < 0)
                 return EXIT_USAGE;
-        }
-        r = topology_read(call->root, NULL, NULL, &t, &diag);
-        if (r < 0)
-                return report_failure(&diag);
-        if (!topology_node(t, d.nid) || topology_node(t, d.nid)->memory_bytes == 0) {
-                (void) fprintf(stderr, "tierctl: drain: there is no node %d with memory\n", d.nid);
+        r = meminfo(call->root, d.nid, "MemUsed", &d.begun_bytes);
+        if (r == -ENOENT) {
+                (void) fprintf(stderr, "tierctl: drain: there is no node %d\n", d.nid);
                 return EXIT_NO;
         }
-        r = ask("Drain", d.nid, &diag);
-        if (r < 0)
-                return client_report(&diag);
-        d.begun_bytes = meminfo(call->root, d.nid, "MemUsed");
-        for (unsigned i = 0; i < PASSES_MAX && r >= 0; i++) {
-                uint64_t left;
-
-                r = pass(&d, t);
-                left = meminfo(call->root, d.nid, "MemUsed");
-                if (left < STEP_BYTES || (before != UINT64_MAX && left + STEP_BYTES > before))
-                        break;
-                before = left;
+        if (r == 0) {
+                r = begin(d.nid, &machine, &diag);
+                if (r < 0)
+                        return client_report(&diag);
+                d.machine = machine;
+                r = empty(&d, &mapped);
         }
-        return conclude(&d, r);
+        if (r < 0) {
+                (void) diag_default(&diag, r, "cannot read how much node %d holds: %s", d.nid, strerror(-r));
+                return report_failure(&diag);
+        }
+        return conclude(&d, mapped);
 }
 
 int verb_undrain(const struct invocation *call) {
+        _cleanup_client_ sd_bus *bus = NULL;
         struct diag diag = {};
         int nid, r;
 
-        r = read_node(call, &nid, &diag);
-        if (r < 0) {
-                (void) fprintf(stderr, "tierctl: undrain: %s\n", diag.text);
+        if (read_nid(call, "undrain", &nid) < 0)
                 return EXIT_USAGE;
-        }
-        return ask("Undrain", nid, &diag) < 0 ? client_report(&diag) : EXIT_WELL;
+        r = client_open(&bus, &diag);
+        if (r == 0)
+                r = client_call_node(bus, "Undrain", nid, &diag);
+        return r < 0 ? client_report(&diag) : EXIT_WELL;
 }

@@ -76,6 +76,7 @@ static void read_node(json_object *o, struct shown_node *n) {
         n->total_bytes = get_count(o, "total_bytes");
         n->free_bytes = get_number(o, "free_bytes");
         n->free_bp = get_small(o, "free_bp");
+        n->left_alone = json_object_get_boolean(get(o, "left_alone", json_type_boolean));
         n->has_kdamond = k != NULL;
         n->cpu_us = get_number(k, "cpu_us");
         n->restarts = get_count(k, "restarts");

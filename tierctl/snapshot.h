@@ -20,7 +20,7 @@ struct shown_node {
         char kind[16];
         uint64_t total_bytes, free_bytes;       /* the latter, and what follows, may be UNKNOWN_NUMBER */
         int free_bp;                            /* -1: unknown */
-        bool has_kdamond;
+        bool left_alone, has_kdamond;
         uint64_t cpu_us, restarts, hot_bytes, cold_bytes;
 };
 

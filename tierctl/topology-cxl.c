@@ -11,6 +11,10 @@ static json_object *string_or_null(const char *text) {
         return text ? json_object_new_string(text) : NULL;
 }
 
+static json_object *number_or_null(uint64_t v) {
+        return v > 0 ? json_object_new_uint64(v) : NULL;
+}
+
 static void add_names(json_object *array, const struct expanders *e, const struct expander_region *region) {
         for (size_t i = 0; i < region->n_expanders; i++)
                 (void) json_object_array_add(array, string_or_null(e->items[region->expanders[i]].name));
@@ -41,8 +45,8 @@ static json_object *region_to_json(const struct expanders *e, const struct expan
         (void) json_object_object_add(o, "type", json_object_new_string(r->pmem ? "pmem" : "ram"));
         (void) json_object_object_add(o, "resource", placed ? json_object_new_uint64(r->range.start) : NULL);
         (void) json_object_object_add(o, "size", json_object_new_uint64(r->range.end - r->range.start));
-        (void) json_object_object_add(o, "interleave_ways", json_object_new_uint64(r->interleave_ways));
-        (void) json_object_object_add(o, "interleave_granularity", json_object_new_uint64(r->interleave_granularity));
+        (void) json_object_object_add(o, "interleave_ways", number_or_null(r->interleave_ways));
+        (void) json_object_object_add(o, "interleave_granularity", number_or_null(r->interleave_granularity));
         (void) json_object_object_add(o, "committed", json_object_new_boolean(r->committed));
         (void) json_object_object_add(o, "enabled", json_object_new_boolean(r->enabled));
         (void) json_object_object_add(o, "decoder", string_or_null(r->decoder));
@@ -94,7 +98,7 @@ static int add_row(struct table *table, const struct expander_region *r, const s
         if (k == 0)
                 k = table_add(table, "%s", !r ? "-" : r->pmem ? "pmem" : "ram");
         if (k == 0)
-                k = r ? table_add(table, "%u", r->interleave_ways) : table_add(table, "-");
+                k = r && r->interleave_ways > 0 ? table_add(table, "%u", r->interleave_ways) : table_add(table, "-");
         if (k == 0)
                 k = table_add(table, "%s", x && x->name ? x->name : "-");
         if (k == 0)

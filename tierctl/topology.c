@@ -38,7 +38,7 @@ static json_object *ranges_to_json(const struct node *node) {
         return array;
 }
 
-static json_object *node_to_json(const struct topology *t, const struct node *node, char *text) {
+static json_object *node_to_json(const struct node *node, const struct expanders *e, char *text) {
         json_object *o = json_object_new_object();
 
         (void) idset_format(&node->cpus, text, IDS_TEXT_MAX);
@@ -52,11 +52,11 @@ static json_object *node_to_json(const struct topology *t, const struct node *no
         (void) json_object_object_add(o, "lower", ids_to_json(&node->lower));
         (void) json_object_object_add(o, "read_latency_ns", number_or_null(node->read_latency_ns));
         (void) json_object_object_add(o, "read_bandwidth_mib", number_or_null(node->read_bandwidth_mib));
-        (void) json_object_object_add(o, "cxl", cxl_node_to_json(t->expanders, node->id));
+        (void) json_object_object_add(o, "cxl", cxl_node_to_json(e, node->id));
         return o;
 }
 
-static int print_json(const struct topology *t) {
+static int print_json(const struct topology *t, const struct expanders *e) {
         _cleanup_free_ char *text = malloc(IDS_TEXT_MAX);
         json_object *root, *tiers, *nodes;
 
@@ -73,13 +73,13 @@ static int print_json(const struct topology *t) {
         }
         nodes = json_object_new_array();
         for (size_t i = 0; i < t->n_nodes; i++)
-                (void) json_object_array_add(nodes, node_to_json(t, &t->nodes[i], text));
+                (void) json_object_array_add(nodes, node_to_json(&t->nodes[i], e, text));
 
         root = json_object_new_object();
         (void) json_object_object_add(root, "rank_source", json_object_new_string(rank_source_to_string(t->rank_source)));
         (void) json_object_object_add(root, "tiers", tiers);
         (void) json_object_object_add(root, "nodes", nodes);
-        (void) json_object_object_add(root, "cxl", cxl_to_json(t->expanders));
+        (void) json_object_object_add(root, "cxl", cxl_to_json(e));
         (void) puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
                                                                  JSON_C_TO_STRING_NOSLASHESCAPE));
         (void) json_object_put(root);
@@ -214,7 +214,7 @@ static int print_ranges(const struct topology *t, bool colour) {
         return 0;
 }
 
-static int print_text(const struct topology *t) {
+static int print_text(const struct topology *t, const struct expanders *e) {
         bool colour = table_use_colour(stdout), apart = false;
         int r;
 
@@ -234,18 +234,21 @@ static int print_text(const struct topology *t) {
                               left_out_because(&t->nodes[i]));
                 apart = true;
         }
-        r = cxl_print(t->expanders, colour);
+        r = cxl_print(e, colour);
         return r < 0 ? r : print_ranges(t, colour);
 }
 
 int verb_topology(const struct invocation *call) {
+        _cleanup_expanders_ struct expanders *e = NULL;
         _cleanup_topology_ struct topology *t = NULL;
         struct diag d = {};
         int r;
 
         r = topology_read(call->root, call->root_path, NULL, &t, &d);
         if (r == 0)
-                r = call->json ? print_json(t) : print_text(t);
+                r = expanders_read(call->root_path, t, &e);
+        if (r == 0)
+                r = call->json ? print_json(t, e) : print_text(t, e);
         if (r < 0) {
                 (void) diag_default(&d, r, "cannot read this machine: %s", strerror(-r));
                 return report_failure(&d);

@@ -65,8 +65,7 @@ struct daemon {
         struct order at_work;           /* the reload that is the job at hand */
         struct order pauses[ORDERS_MAX];        /* asked for, and waiting for a turn that goes well and brings them about */
         size_t n_pauses;
-        struct order drains[ORDERS_MAX];        /* the same for a plan */
-        size_t n_drains;
+        struct order drain;             /* the same for a plan; one at most, see orders_begin() */
         struct idset drained; /* nodes that are to be emptied: left out of every plan until they are given back, or go */
 
         /* The job at hand and its result. */
@@ -127,7 +126,7 @@ void orders_begin(struct daemon *d);
 /* A turn has brought the pauses and resumes about, or none ever will. */
 void orders_finish_pauses(struct daemon *d, int error, const char *text);
 /* A plan without the drained nodes, and with those given back, is in force, or none ever will be. */
-void orders_finish_drains(struct daemon *d, int error, const char *text);
+void orders_finish_drain(struct daemon *d, int error, const char *text);
 /* Whoever waits for anything is told no. */
 void orders_refuse(struct daemon *d, int error, const char *text);
 

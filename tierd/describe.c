@@ -114,6 +114,7 @@ static json_object *node_to_json(const struct status_node *n, int *r) {
         put_number_if(o, "free_bp", free_bp >= 0, (uint64_t) free_bp, r);
         put_ids(o, "upper", &n->upper, r);
         put_ids(o, "lower", &n->lower, r);
+        put(o, "left_alone", json_object_new_boolean(n->left_alone), r);
         if (n->has_kdamond)
                 put_kdamond(o, n, r);
         else

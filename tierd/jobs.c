@@ -429,7 +429,7 @@ static void on_replanned(struct daemon *d) {
         if (manager_is_idle(&d->manager))
                 d->failed_turns = 0;
         d->replans++;
-        orders_finish_drains(d, 0, NULL);
+        orders_finish_drain(d, 0, NULL);
         /* There may be fewer nodes now. */
         daemon_allow(d, NULL);
         daemon_refresh(d);

@@ -158,7 +158,7 @@ static void begin_pause(struct daemon *d, struct order o) {
         telemetry_plan_changed(d->telemetry, d->status, paused ? "pause" : "resume");
 }
 
-/* Noted, and in force with the next plan, which is made at once. */
+/* Noted, and in force with the next plan, which is made at once; no order is begun before that. */
 static void begin_drain(struct daemon *d, struct order o) {
         const struct status_node *node = status_node(d->status, o.nid);
         char text[64];
@@ -172,11 +172,7 @@ static void begin_drain(struct daemon *d, struct order o) {
                 idset_add(&d->drained, (unsigned) o.nid);
         else
                 idset_remove(&d->drained, (unsigned) o.nid);
-        if (d->n_drains == ORDERS_MAX) {
-                order_finish(&o, -EBUSY, "too many orders are waiting");
-                return;
-        }
-        d->drains[d->n_drains++] = o;
+        d->drain = o;
         d->replan_due = true;
         d->replan_why = "drain";
 }
@@ -204,10 +200,11 @@ void orders_finish_pauses(struct daemon *d, int error, const char *text) {
         d->n_pauses = 0;
 }
 
-void orders_finish_drains(struct daemon *d, int error, const char *text) {
-        for (size_t i = 0; i < d->n_drains; i++)
-                order_finish(d->drains + i, error, text);
-        d->n_drains = 0;
+void orders_finish_drain(struct daemon *d, int error, const char *text) {
+        if (error == 0 && d->drain.kind == ORDER_DRAIN && !idset_has(&d->drained, (unsigned) d->drain.nid))
+                order_finish(&d->drain, -ECANCELED, "its memory has gone, or came anew, meanwhile");
+        else
+                order_finish(&d->drain, error, text);
 }
 
 void orders_refuse(struct daemon *d, int error, const char *text) {
@@ -216,7 +213,7 @@ void orders_refuse(struct daemon *d, int error, const char *text) {
         d->n_orders = 0;
         order_finish(&d->at_work, error, text);
         orders_finish_pauses(d, error, text);
-        orders_finish_drains(d, error, text);
+        orders_finish_drain(d, error, text);
 }
 
 /* -- what the bus asks -- */

@@ -127,6 +127,8 @@ static void take_node(const struct manager *m, const struct node *n, const struc
         *ret = (struct status_node) {
                 .nid = n->id, .tier = n->tier, .kind = n->kind, .total_bytes = n->memory_bytes,
                 .upper = n->upper, .lower = n->lower,
+                .left_alone = n->tier < 0 || !config_for_node(m->config, n->id).managed ||
+                              idset_has(&m->leaving, (unsigned) n->id),
         };
         /* A node that no scheme touches is not measured each turn: its free memory is that of the last look at it. */
         for (size_t i = 0; i < m->books.n_nodes; i++)

@@ -53,6 +53,7 @@ struct status_node {
         uint64_t total_bytes, free_bytes;       /* its meminfo */
         bool has_free;                          /* free_bytes is known: a node that no scheme touches is not measured */
         struct idset upper, lower;              /* neighbours */
+        bool left_alone; /* in no tier, by configuration, drained, or going: nothing is to be moved there */
         bool has_kdamond;                       /* the rest is of its kdamond */
         int pid;                                /* the kernel thread's; 0: not known */
         uint64_t cpu_us, raw_cpu_us;            /* CPU time of its kdamonds, as `total` and `raw` above */

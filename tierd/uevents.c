@@ -47,6 +47,9 @@ static void take_device(struct uevents *u, struct udev_device *d) {
 
         if (!action || !subsystem)
                 return;
+        /* Asked for by somebody (udevadm trigger), who has all rules run again: nothing has come or gone. */
+        if (udev_device_get_property_value(d, "SYNTH_UUID"))
+                return;
         leaves = strcmp(action, "offline") == 0 || strcmp(action, "remove") == 0;
         if (!leaves && strcmp(action, "online") != 0 && strcmp(action, "add") != 0)
                 return;

@@ -5,12 +5,14 @@
 #include <cxl/libcxl.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* What libcxl answers where a device or region has no such value. */
 #define NOT_KNOWN UINT64_MAX
+#define NOT_KNOWN_UNSIGNED UINT_MAX
 
 static void unref(struct cxl_ctx **ctx) {
         if (*ctx)
@@ -39,6 +41,10 @@ static int copy(char **ret, const char *text) {
 
 static uint64_t known_or_zero(uint64_t v) {
         return v == NOT_KNOWN ? 0 : v;
+}
+
+static unsigned known_or_zero_unsigned(unsigned v) {
+        return v == NOT_KNOWN_UNSIGNED ? 0 : v;
 }
 
 static int add_expander(struct expanders *e, struct cxl_memdev *memdev) {
@@ -90,8 +96,23 @@ static int compare_positions(const void *a, const void *b) {
         return x->position < y->position ? -1 : x->position > y->position;
 }
 
+/* Whether both have a class, and not the same (libcxl 79 and later). A device without a CDAT has none. */
+static bool is_of_other_class(struct cxl_decoder *root, struct cxl_memdev *memdev, bool pmem) {
+#ifdef HAVE_CXL_QOS
+        int window = cxl_root_decoder_get_qos_class(root);
+        int device = pmem ? cxl_memdev_get_pmem_qos_class(memdev) : cxl_memdev_get_ram_qos_class(memdev);
+
+        return window >= 0 && device >= 0 && window != device;
+#else
+        (void) root;
+        (void) memdev;
+        (void) pmem;
+        return false;
+#endif
+}
+
 /* The devices behind a region by the decoders that map it, and by their mode whether it is persistent memory. */
-static int add_mappings(struct expanders *e, struct expander_region *r, struct cxl_region *region) {
+static int add_mappings(struct expanders *e, struct expander_region *r, struct cxl_decoder *root, struct cxl_region *region) {
         _cleanup_free_ struct position *positions = NULL;
         struct cxl_memdev_mapping *mapping;
         size_t n = 0;
@@ -106,6 +127,8 @@ static int add_mappings(struct expanders *e, struct expander_region *r, struct c
                         continue;
                 if (cxl_decoder_get_mode(decoder) == CXL_DECODER_MODE_PMEM)
                         r->pmem = true;
+                if (is_of_other_class(root, memdev, r->pmem))
+                        r->qos_mismatch = true;
                 more = reallocarray(positions, n + 1, sizeof(*positions));
                 if (!more)
                         return -ENOMEM;
@@ -137,19 +160,17 @@ static int add_region(struct expanders *e, struct cxl_decoder *decoder, struct c
         *x = (struct expander_region) {
                 .committed = cxl_region_decode_is_committed(region) == 1,
                 .enabled = cxl_region_is_enabled(region) == 1,
-                .interleave_ways = cxl_region_get_interleave_ways(region),
-                .interleave_granularity = cxl_region_get_interleave_granularity(region),
+                .interleave_ways = known_or_zero_unsigned(cxl_region_get_interleave_ways(region)),
+                .interleave_granularity = known_or_zero_unsigned(cxl_region_get_interleave_granularity(region)),
                 .node = -1,
         };
-        if (start != NOT_KNOWN && size != NOT_KNOWN && !__builtin_add_overflow(start, size, &end))
+        /* An unreadable address is 0, which is no expander's. */
+        if (start != NOT_KNOWN && start > 0 && size != NOT_KNOWN && !__builtin_add_overflow(start, size, &end))
                 x->range = (struct mem_range) { start, end };
-#ifdef HAVE_CXL_QOS
-        x->qos_mismatch = cxl_region_qos_class_mismatch(region);
-#endif
         r = copy(&x->name, cxl_region_get_devname(region));
         if (r == 0)
                 r = copy(&x->decoder, cxl_decoder_get_devname(decoder));
-        return r < 0 ? r : add_mappings(e, x, region);
+        return r < 0 ? r : add_mappings(e, x, decoder, region);
 }
 
 static int read_regions(struct expanders *e, struct cxl_ctx *ctx) {
@@ -178,14 +199,14 @@ static int compare_regions(const void *a, const void *b) {
         return strverscmp(x->name ?: "", y->name ?: "");
 }
 
-int expanders_read(const struct machine *m, struct expanders **ret) {
+int expanders_read(const char *root_path, const struct topology *t, struct expanders **ret) {
         _cleanup_(unref) struct cxl_ctx *ctx = NULL;
         _cleanup_expanders_ struct expanders *e = NULL;
         struct cxl_memdev *memdev;
         int r;
 
         *ret = NULL;
-        if (m->root_path)
+        if (root_path)
                 return 0;
         r = cxl_new(&ctx);
         if (r < 0) {
@@ -208,6 +229,7 @@ int expanders_read(const struct machine *m, struct expanders **ret) {
                 return r;
         if (e->n_regions > 0)
                 qsort(e->regions, e->n_regions, sizeof(*e->regions), compare_regions);
+        expanders_place(e, t);
         *ret = TAKE_PTR(e);
         return 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "topology/machine.h"
 #include "topology/topology.h"
 
 #include <stdbool.h>
@@ -43,10 +42,13 @@ struct expanders {
 };
 
 /*
- * Asks libcxl for the expanders of the running machine. *ret is NULL, not known, with m->root_path, for libcxl knows no other
- * place than /sys, and where it cannot be set up: tierd manages nodes without knowing whose memory they are. 0 or -ENOMEM.
+ * Asks libcxl for the expanders of the running machine, and places them (below). *ret is NULL, not known, with `root_path`, for
+ * libcxl knows no other place than /sys, and where it cannot be set up. 0 or -ENOMEM.
+ *
+ * Not for the daemon, which manages nodes without knowing whose memory they are: before each list libcxl writes to
+ * /sys/bus/cxl/flush, where it may (root), and waits up to 5 s for udev, that devices which are just being found are there.
  */
-int expanders_read(const struct machine *m, struct expanders **ret);
+int expanders_read(const char *root_path, const struct topology *t, struct expanders **ret);
 
 /*
  * Pure: gives each region the node that has most of its addresses online. A region may hold several nodes' memory only where

@@ -4,8 +4,9 @@
 #include <stdint.h>
 
 /*
- * Moves a process's pages from one node to another, those it shares included (migrate_pages(2), which needs CAP_SYS_NICE for
- * another user's). 0 also where some stay, or the process has gone, or is the kernel's; -EPERM, -EACCES where it is not
- * allowed; -EINVAL.
+ * Moves a process's pages from one node to another, shared ones too (migrate_pages(2): CAP_SYS_NICE, and for another user's
+ * process CAP_SYS_PTRACE). 0 also where some or all stay, or the process has gone. -ENOMEM: the node `to` has no room; -EPERM,
+ * -EACCES: not allowed; -EINVAL: a process without memory (the kernel's own, a zombie), or a node that the caller's cpuset does
+ * not hold; others.
  */
 int process_move(uint64_t pid, int from, int to);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "topology/topology.h"
 #include "topology/blocks.h"
-#include "topology/cxl.h"
 #include "topology/hmat.h"
 #include "topology/hwloc.h"
 #include "topology/iomem.h"
@@ -67,7 +66,6 @@ struct topology *topology_free(struct topology *t) {
                 return NULL;
         for (size_t i = 0; i < t->n_nodes; i++)
                 free(t->nodes[i].ranges);
-        (void) expanders_free(t->expanders);
         free(t->nodes);
         free(t->distances);
         free(t);
@@ -212,10 +210,6 @@ int topology_read(int root, const char *root_path, const struct tier_list *tiers
         r = take_ranges(t, &reading, iomem_known);
         if (r < 0)
                 return r;
-        r = expanders_read(&m, &t->expanders);
-        if (r < 0)
-                return r;
-        expanders_place(t->expanders, t);
 
         if (tiers) {
                 t->rank_source = RANK_CONFIG;

@@ -36,8 +36,6 @@ struct mem_range {
         uint64_t start, end;
 };
 
-struct expanders; /* topology/cxl.h */
-
 struct node {
         int id;
         struct idset cpus;              /* online CPUs */
@@ -59,7 +57,6 @@ struct topology {
         size_t n_tiers;
         struct idset possible;          /* node/possible: every id that hotplug may ever bring */
         uint16_t *distances;            /* n_nodes × n_nodes, by index into nodes: [from * n_nodes + to]; 0: unknown */
-        struct expanders *expanders;    /* CXL devices, and which node's memory is theirs; NULL: not known */
 };
 
 /* Tiers named by the configuration, fastest first. Not owned by the topology. */

@@ -590,6 +590,7 @@ static void test_drain(void **state) {
         assert_null(strstr(result->text, "\"target\": 2"));
         assert_null(strstr(result->text, "\"source\": 2"));
         assert_non_null(strstr(result->text, "\"target\": 1"));
+        assert_non_null(strstr(result->text, "\"left_alone\": true"));
         bus_call_manager(client, "Drain 2", false, result);
         assert_int_equal(result->error, 0);
         bus_call_manager(client, "Reload", false, result);
@@ -606,6 +607,7 @@ static void test_drain(void **state) {
         assert_int_equal(count_on(f.s), 3);
         bus_call_manager(client, "Describe", false, result);
         assert_non_null(strstr(result->text, "\"target\": 2"));
+        assert_null(strstr(result->text, "\"left_alone\": true"));
         sd_bus_flush_close_unref(client);
         assert_int_equal(kill(f.pid, SIGTERM), 0);
         ended(&f, 0);

@@ -57,13 +57,13 @@ static void test_values(void **state) {
                 { "/notes", "[\"node 3: no memory, left out\"]" },
                 { "/nodes/0",
                   "{\"id\":0,\"tier\":0,\"kind\":\"dram\",\"total_bytes\":68719476736,\"free_bytes\":3221225472,"
-                  "\"free_bp\":468,\"upper\":[],\"lower\":[2],\"kdamond\":{\"pid\":700,\"cpu_us\":12000000,\"restarts\":0,"
+                  "\"free_bp\":468,\"upper\":[],\"lower\":[2],\"left_alone\":false,\"kdamond\":{\"pid\":700,\"cpu_us\":12000000,\"restarts\":0,"
                   "\"sample_us\":5000,\"aggregate_us\":100000,\"hot_bytes\":314572800,\"cold_bytes\":1073741824}}" },
                 { "/nodes/2/upper", "[0,1]" },
                 { "/nodes/2/kdamond/restarts", "1" },
                 { "/nodes/3",
                   "{\"id\":3,\"tier\":null,\"kind\":\"unknown\",\"total_bytes\":0,\"free_bytes\":null,\"free_bp\":null,"
-                  "\"upper\":[],\"lower\":[],\"kdamond\":null}" },
+                  "\"upper\":[],\"lower\":[],\"left_alone\":false,\"kdamond\":null}" },
                 { "/nodes/4", "(none)" },
                 { "/schemes/0",
                   "{\"name\":\"demote-0-2\",\"direction\":\"demote\",\"source\":0,\"target\":2,"

@@ -1,5 +1,5 @@
-# An expander from power-on to a tier, through each fault of deployment that doctor tells of: its text, that it goes when the cure it
-# names is done, and that `cxl list`, `daxctl list` and `tierctl topology` agree on what there is.
+# An expander from power-on to a tier, through each fault of deployment that doctor tells of: its text, that it goes when the cure is
+# done, and that `cxl list`, `daxctl list` and `tierctl topology` agree on what there is.
 # machine: cxl
 # init: systemd
 # package: ndctl daxctl
@@ -47,7 +47,7 @@ doctor_finds auto-online warning "memory that is added stays offline" "online_mo
 region=$(cxl_define "$memdev")
 same "the region" "$region" region0
 doctor_silent cxl-unused
-doctor_finds cxl-region warning "region0 is not committed" "cxl enable-region region0"
+doctor_finds cxl-region warning "region0 is not committed" "cxl destroy-region region0"
 cxl_commit "$region"
 wait_for 60 test -e /sys/bus/dax/devices/dax0.0 || say "FAILED: there is no dax device"
 DAX=/sys/bus/dax/devices/dax0.0
