@@ -57,7 +57,8 @@ static void test_values(void **state) {
                 { "/notes", "[\"node 3: no memory, left out\"]" },
                 { "/nodes/0",
                   "{\"id\":0,\"tier\":0,\"kind\":\"dram\",\"total_bytes\":68719476736,\"free_bytes\":3221225472,"
-                  "\"free_bp\":468,\"upper\":[],\"lower\":[2],\"left_alone\":false,\"kdamond\":{\"pid\":700,\"cpu_us\":12000000,\"restarts\":0,"
+                  "\"free_bp\":468,\"upper\":[],\"lower\":[2],\"left_alone\":false,"
+                  "\"kdamond\":{\"pid\":700,\"cpu_us\":12000000,\"restarts\":0,"
                   "\"sample_us\":5000,\"aggregate_us\":100000,\"hot_bytes\":314572800,\"cold_bytes\":1073741824}}" },
                 { "/nodes/2/upper", "[0,1]" },
                 { "/nodes/2/kdamond/restarts", "1" },
