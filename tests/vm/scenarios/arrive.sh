@@ -11,7 +11,8 @@ SPAN=60
 THP=never
 LIVE=no
 TUNER=auto
-# How many of the tuner's steps, 1.5 % of the node, may be under way when the other side stops. 6.1 tells what is hot and cold a pass late.
+# How many of the tuner's steps, 1.5 % of the node, may be under way when the other side stops. On 6.1 it was two in two runs of three; why there is
+# not known.
 STEPS=1
 case $(uname -r) in 6.1.*) STEPS=2 ;; esac
 # shellcheck disable=SC1091
