@@ -11,7 +11,7 @@ static json_object *string_or_null(const char *text) {
         return text ? json_object_new_string(text) : NULL;
 }
 
-static json_object *number_or_null(uint64_t v) {
+json_object *number_or_null(uint64_t v) {
         return v > 0 ? json_object_new_uint64(v) : NULL;
 }
 

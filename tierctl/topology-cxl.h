@@ -6,6 +6,9 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 
+/* 0 is what is not known. */
+json_object *number_or_null(uint64_t v);
+
 /* {"region": "region0", "memdevs": ["mem0"]} of the node's first region, with all devices of its regions; NULL: none. */
 json_object *cxl_node_to_json(const struct expanders *e, int node);
 

@@ -13,10 +13,6 @@
 /* Room for the longest list of IDSET_MAX ids: every other one, five bytes each. */
 #define IDS_TEXT_MAX (IDSET_MAX / 2 * 5 + 1)
 
-static json_object *number_or_null(uint64_t v) {
-        return v > 0 ? json_object_new_uint64(v) : NULL;
-}
-
 static json_object *ids_to_json(const struct idset *ids) {
         json_object *array = json_object_new_array();
 

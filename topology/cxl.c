@@ -4,9 +4,7 @@
 
 #include <cxl/libcxl.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -522,6 +522,18 @@ static void churn(const struct scratch *s) {
         (void) mknodat(s->root, path, S_IFREG | 0644, 0);
 }
 
+/* Begins it beside a bus of its own; returns a caller's connection, once it is there to be called. */
+static sd_bus *begin_on_bus(struct fixture *f, struct test_bus *bus) {
+        sd_bus *client;
+
+        test_bus_new(bus);
+        test_bus_start(bus);
+        begin(f);
+        client = bus_client();
+        bus_await_name(client);
+        return client;
+}
+
 /* No turn finds the plan to fit: a pause is in force all the same, a reload is done; a resume waits until there is peace. */
 static void test_groups_all_the_time(void **state) {
         _cleanup_fixture_ struct fixture f = fixture_new_untold(SCRATCH_7_2);
@@ -531,13 +543,9 @@ static void test_groups_all_the_time(void **state) {
 
         (void) state;
         assert_non_null(result);
-        test_bus_new(&bus);
-        test_bus_start(&bus);
         scratch_put(f.s, "run/tierd.yaml", "exclude: [{cgroup: /db.slice}]\ntuning: {tuner: kernel}");
         f.s->before_write = churn;
-        begin(&f);
-        client = bus_client();
-        bus_await_name(client);
+        client = begin_on_bus(&f, &bus);
         scratch_put(f.s, "run/churn", "");
         scratch_put(f.s, "sys/fs/cgroup/db.slice/first/memory.stat", "");
         wait_for_log(&f, "5 the plan is made again for the control groups that are excluded");
@@ -571,11 +579,7 @@ static void test_drain(void **state) {
 
         (void) state;
         assert_non_null(result);
-        test_bus_new(&bus);
-        test_bus_start(&bus);
-        begin(&f);
-        client = bus_client();
-        bus_await_name(client);
+        client = begin_on_bus(&f, &bus);
         bus_call_manager(client, "Drain 9", false, result);
         assert_string_equal(result->name, "org.tierd1.Error.NoSuchNode");
         assert_non_null(strstr(result->message, "no node 9"));

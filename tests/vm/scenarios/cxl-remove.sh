@@ -17,15 +17,7 @@ ROUNDS=20
 
 say "kernel $(uname -r)"
 system_values >/run/before
-cxl_load
-region=$(cxl_define "$(cxl_memdev 0x1234)")
-cxl_commit "$region"
-DAX=/sys/bus/dax/devices/dax0.0
-has_memory() { [ "$(node_kib "$1" MemTotal 2>/dev/null || echo 0)" -gt 0 ] 2>/dev/null; }
-has_target() { [ -e "$DAX/target_node" ]; }
-wait_for 60 has_target || say "FAILED: there is no dax device"
-node=$(cat "$DAX/target_node")
-wait_for 60 has_memory "$node" || say "FAILED: node $node has no memory"
+cxl_up
 
 oom() { awk '$1 == "oom_kill" { print $2 }' /proc/vmstat; }
 oom_before=$(oom)
@@ -64,11 +56,11 @@ while [ $round -lt "$ROUNDS" ]; do
 	if [ $((round % 4)) -ge 2 ]; then
 		cxl disable-region "$region" >/dev/null 2>&1 || { say "FAILED: disable-region"; failed=1; }
 		cxl enable-region "$region" >/dev/null 2>&1 || { say "FAILED: enable-region"; failed=1; }
-		wait_for 60 has_target || say "FAILED: round $round, the device does not come back"
+		wait_for 60 cxl_has_target || say "FAILED: round $round, the device does not come back"
 	else
 		daxctl online-memory dax0.0 >/dev/null 2>&1
 	fi
-	wait_for 60 has_memory "$node" || { say "FAILED: round $round, the memory does not come back"; failed=1; }
+	wait_for 60 cxl_has_memory || { say "FAILED: round $round, the memory does not come back"; failed=1; }
 	back=$(now_ms)
 	wait_for 60 follows || { say "FAILED: round $round, there are no schemes"; failed=1; }
 	took=$(($(now_ms) - back))

@@ -32,7 +32,6 @@ doctor_silent() { # ID
 	tierctl doctor --json >/run/doctor.json
 	same "doctor without $1" "$(grep -c "\"id\": *\"$1\"" /run/doctor.json)" 0
 }
-has_node() { [ "$(node_kib "$1" MemTotal)" -gt 0 ] 2>/dev/null; }
 is_system_ram() { [ "$(readlink "$DAX/driver" | sed 's,.*/,,')" = kmem ]; }
 
 say "kernel $(uname -r)"
@@ -49,8 +48,7 @@ same "the region" "$region" region0
 doctor_silent cxl-unused
 doctor_finds cxl-region warning "region0 is not committed" "cxl destroy-region region0"
 cxl_commit "$region"
-wait_for 60 test -e /sys/bus/dax/devices/dax0.0 || say "FAILED: there is no dax device"
-DAX=/sys/bus/dax/devices/dax0.0
+wait_for 60 cxl_has_target || say "FAILED: there is no dax device"
 wait_for 60 is_system_ram || say "FAILED: the dax device is not the system's"
 doctor_silent cxl-region
 
@@ -77,7 +75,7 @@ daxctl reconfigure-device --mode=devdax dax0.0
 doctor_finds dax-mode warning "dax0.0 is in devdax mode" "daxctl reconfigure-device --mode=system-ram dax0.0"
 daxctl reconfigure-device --mode=system-ram --force dax0.0
 doctor_silent dax-mode
-wait_for 30 has_node "$node" || say "FAILED: node $node has no memory"
+wait_for 30 cxl_has_memory || say "FAILED: node $node has no memory"
 
 # --- three tools, one machine
 tierctl topology --json >/out/topology.json

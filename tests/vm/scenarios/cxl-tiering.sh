@@ -17,15 +17,7 @@ MANAGERS=none:tierd
 . /root/settings
 
 say "kernel $(uname -r)"
-cxl_load
-region=$(cxl_define "$(cxl_memdev 0x1234)")
-cxl_commit "$region"
-DAX=/sys/bus/dax/devices/dax0.0
-has_target() { [ -e "$DAX/target_node" ]; }
-wait_for 60 has_target || say "FAILED: there is no dax device"
-node=$(cat "$DAX/target_node")
-has_memory() { [ "$(node_kib "$node" MemTotal)" -gt 0 ] 2>/dev/null; }
-wait_for 60 has_memory || say "FAILED: node $node has no memory"
+cxl_up
 echo 0 >/proc/sys/kernel/numa_balancing
 for f in /sys/module/damon_*/parameters/enabled; do [ ! -w "$f" ] || echo N >"$f"; done
 system_values >/run/before

@@ -3,6 +3,7 @@
 CXL=/sys/bus/cxl/devices
 # shellcheck disable=SC2034 # for those who source this
 MEMORY=/sys/devices/system/memory
+DAX=/sys/bus/dax/devices/dax0.0
 
 # Debian's kernels have these as modules, each release others of them.
 cxl_load() {
@@ -52,6 +53,18 @@ cxl_define() { # MEMDEV...
 cxl_commit() { # REGION
 	echo 1 >"$CXL/$1/commit" && echo "$1" >/sys/bus/cxl/drivers/cxl_region/bind
 }
+
+# From power-on to memory of the system, with memory that goes online by itself; sets region, DAX and node.
+cxl_up() {
+	cxl_load
+	region=$(cxl_define "$(cxl_memdev 0x1234)")
+	cxl_commit "$region"
+	wait_for 60 cxl_has_target || say "FAILED: there is no dax device"
+	node=$(cat "$DAX/target_node")
+	wait_for 60 cxl_has_memory || say "FAILED: node $node has no memory"
+}
+cxl_has_target() { [ -e "$DAX/target_node" ]; }
+cxl_has_memory() { [ "$(node_kib "$node" MemTotal)" -gt 0 ] 2>/dev/null; }
 
 # A value of `cxl list`'s, `daxctl list`'s or tierctl's JSON, one key a line: the first.
 json_value() { # KEY
