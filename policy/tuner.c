@@ -18,10 +18,15 @@
 #define SETTLED_FOR_EXCHANGE_PASSES 20
 /*
  * How much one direction may count on the other within a turn, at most and to begin with. So much can free memory be off when
- * one side stops at once.
+ * one side stops at once: below what is to stay free promotion may go further than demotion above its goal, since room that
+ * was missing for a moment costs nothing, and memory that is free for nothing does. Both are at work together at a free memory
+ * where what the one counts on and the gap to the goal are as much as the other's.
  */
-#define STEP_MAX_BP 150
+#define PROMOTE_STEP_MAX_BP 200
+#define DEMOTE_STEP_MAX_BP 75
 #define STEP_START_BP 25
+/* What is missing to a goal is made good within a turn up to here, and beyond it by halves. */
+#define GOAL_STEP_BP 150
 /* At rest a gap smaller than this is left alone: allocation noise is no reason to move pages. */
 #define GOAL_SLACK_BP 25
 /* ...and once it is worked on, it is closed to within this. */
@@ -44,6 +49,7 @@
 #define AGING_AHEAD 8
 /* Quota per byte wanted, at most, where much is tried in vain. */
 #define YIELD_FACTOR_MAX 4
+#define YIELD_STEP_BP 150
 
 static const char *const reason_names[_TUNER_REASON_MAX] = {
         [TUNER_REST] = "rest",         [TUNER_SETTLING] = "settling", [TUNER_GOAL] = "goal",
@@ -63,6 +69,7 @@ struct scheme_state {
         uint64_t moved;                 /* during the last turn */
         uint64_t moved_smooth, tried_smooth;    /* sums that halve every turn */
         uint64_t budget;                /* decided this turn, bytes per turn */
+        uint64_t budget_before;         /* what was decided in the last turn, and is in force until this one's quotas are */
         enum tuner_reason reason;
         uint64_t quota;                 /* set in the last turn, bytes per window */
         bool in_force;                  /* the kernel has come to it, or nearly */
@@ -78,6 +85,7 @@ struct node_state {
         uint64_t hot[2], cold[2];       /* bytes per pass: this turn, the turn before */
         uint64_t probe_tried[_PROBE_KIND_MAX];
         uint64_t passes;
+        uint64_t pass_us;               /* between two passes as they were seen, smoothed; 0: not seen yet */
         bool correcting;                /* its goal was being worked on in the last turn */
 };
 
@@ -91,6 +99,7 @@ struct tuner {
         size_t *demotions;              /* indices into schemes, every demotion into a node before the one out of it */
         size_t n_demotions;
         uint64_t last_us, turn_us;      /* the turn's length, smoothed */
+        uint64_t lag_us;                /* as in the sample */
         bool started;
 };
 
@@ -215,6 +224,7 @@ void tuner_inherit(struct tuner *t, const struct tuner *from) {
                         s->hold_until_us = old->hold_until_us;
                         s->hold_hot = old->hold_hot;
                         s->quota = old->quota;
+                        s->budget = old->budget;
                 }
 }
 
@@ -237,8 +247,8 @@ static uint64_t growth(uint64_t *last, uint64_t now) {
         return d;
 }
 
-/* Takes the sample in: what each node holds, and how many of its bytes matched each probe per pass. */
-static void tuner_take(struct tuner *t, const struct tuner_sample *s) {
+/* Takes the sample in, `took_us` after the last: what each node holds, and how many of its bytes matched each probe per pass. */
+static void tuner_take(struct tuner *t, const struct tuner_sample *s, uint64_t took_us) {
         size_t n_scheme = 0;
 
         for (size_t i = 0; i < s->n_nodes; i++)
@@ -251,7 +261,7 @@ static void tuner_take(struct tuner *t, const struct tuner_sample *s) {
         for (size_t i = 0; i < t->plan->n_kdamonds; i++) {
                 const struct tuner_kdamond *k = s->kdamonds + i;
                 struct node_state *n = t->nodes + t->kdamond_node[i];
-                uint64_t all, hot, cold;
+                uint64_t all, hot, cold, passes;
 
                 if (k->probe_tried[PROBE_ALL] < n->probe_tried[PROBE_ALL])
                         n->passes = 0;
@@ -264,7 +274,10 @@ static void tuner_take(struct tuner *t, const struct tuner_sample *s) {
                         n->cold[1] = n->cold[0];
                         n->hot[0] = scale(hot, k->monitored_bytes, all);
                         n->cold[0] = scale(cold, k->monitored_bytes, all);
-                        n->passes += MAX(all / k->monitored_bytes, UINT64_C(1));
+                        passes = MAX(all / k->monitored_bytes, UINT64_C(1));
+                        n->passes += passes;
+                        if (took_us > 0)
+                                n->pass_us = n->pass_us > 0 ? (3 * n->pass_us + took_us / passes) / 4 : took_us / passes;
                 }
                 for (size_t j = 0; j < t->plan->kdamonds[i].n_schemes; j++) {
                         struct scheme_state *x = t->schemes + n_scheme++;
@@ -304,8 +317,8 @@ static uint64_t scheme_ceiling(const struct tuner *t, const struct scheme *s) {
  * How much of a scheme's movement the other direction may count on within the turn: what it was seen to move in the last one,
  * and half as much again, and a little to begin with; never more than a step.
  */
-static uint64_t expected(const struct scheme_state *s, const struct node_state *n) {
-        return MIN(s->moved + s->moved / 2 + share_bp(n->total, STEP_START_BP), share_bp(n->total, STEP_MAX_BP));
+static uint64_t expected(const struct scheme_state *s, const struct node_state *n, uint64_t max_bp) {
+        return MIN(s->moved + s->moved / 2 + share_bp(n->total, STEP_START_BP), share_bp(n->total, max_bp));
 }
 
 /* The demote scheme out of a node, or NULL. */
@@ -327,7 +340,7 @@ static uint64_t promote_room(const struct tuner *t, const struct scheme_state *s
         uint64_t have = target->free;
 
         if (d && target->passes >= SETTLED_FOR_EXCHANGE_PASSES)
-                have += MIN(expected(d, target), node_cold(target));
+                have += MIN(expected(d, target, PROMOTE_STEP_MAX_BP), node_cold(target));
         return minus(have, promote_floor(target, s->scheme));
 }
 
@@ -384,6 +397,14 @@ static void decide_promotion(struct tuner *t, struct scheme_state *s) {
                                                                                                             TUNER_FILL;
 }
 
+/*
+ * The hot bytes that s's source has left. What was counted is an average over the turn, so that what has gone up meanwhile is
+ * still among it: without this, demotion would make room for the last of a hot set once more when it has come up.
+ */
+static uint64_t hot_left(const struct tuner *t, const struct scheme_state *s) {
+        return minus(node_hot(t->nodes + s->source), s->moved);
+}
+
 /* What a node's demotion has to reckon with in the turn, bytes. */
 struct balance {
         uint64_t goal, have;            /* to be free, and free, what leaves upwards and comes from above reckoned in */
@@ -395,11 +416,13 @@ static struct balance demotion_balance(const struct tuner *t, const struct schem
         const struct node_state *n = t->nodes + s->source;
         struct balance b = { .goal = share_bp(n->total, s->scheme->goal_bp), .have = n->free };
 
+        /* The quota of the last turn goes on until that of this one is in force. */
+        b.have += scale(s->budget_before, MIN(t->lag_us, t->turn_us), t->turn_us);
         for (size_t i = 0; i < t->n_schemes; i++) {
                 const struct scheme_state *o = t->schemes + i;
 
                 if (o->target == s->source && o->scheme->direction == PROMOTE)
-                        b.coming += MIN(o->budget, expected(o, n));
+                        b.coming += MIN(MIN(o->budget, expected(o, n, DEMOTE_STEP_MAX_BP)), hot_left(t, o));
                 else if (o->target == s->source && o->scheme->direction == DEMOTE)
                         b.goal += o->budget;
                 else if (o->source == s->source && o->scheme->direction == PROMOTE)
@@ -439,7 +462,7 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
         n->correcting = true;
         /* What is measured is older than what acts: of a gap beyond a step the half, so that its end is come to slowly. */
         gap = minus(b.goal, b.have);
-        gap = MAX(gap / 2, MIN(gap, share_bp(n->total, STEP_MAX_BP)));
+        gap = MAX(gap / 2, MIN(gap, share_bp(n->total, GOAL_STEP_BP)));
         s->budget = MIN(MIN(gap + MIN(b.coming, missing), room), scheme_ceiling(t, s->scheme));
         s->reason = b.coming > 0 ? TUNER_EXCHANGE : TUNER_GOAL;
 }
@@ -463,16 +486,18 @@ static void decide_aging(struct tuner *t, struct scheme_state *s) {
 
 /*
  * A budget as bytes of quota: a quota is charged for what was tried, and what is free, pinned or filtered out is tried in
- * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter. A low yield can be over at
- * once, as when aging has got ahead of demotion: where nothing is in a hurry, for a goal, no more than a step is given on top.
+ * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter, beside what is free, which is
+ * known. A low yield can be over at once, as when aging has got ahead of demotion: so demotion gets no more than a step on top.
  */
 static uint64_t budget_to_quota(const struct tuner *t, const struct scheme_state *s) {
-        uint64_t quota = s->budget;
+        const struct node_state *n = t->nodes + s->source;
+        uint64_t used = MAX(minus(n->total, n->free), UINT64_C(1)), quota = s->budget;
 
         if (s->scheme->direction != AGE && s->tried_smooth > 0 && s->moved_smooth < s->tried_smooth)
-                quota = MIN(scale(s->budget, s->tried_smooth, MAX(s->moved_smooth, UINT64_C(1))), YIELD_FACTOR_MAX * s->budget);
-        if (s->scheme->direction == DEMOTE && s->reason == TUNER_GOAL)
-                quota = MIN(quota, s->budget + share_bp(t->nodes[s->source].total, STEP_MAX_BP));
+                quota = MIN(scale(s->budget, s->tried_smooth, MAX(s->moved_smooth, UINT64_C(1))),
+                            scale(YIELD_FACTOR_MAX * s->budget, n->total, used));
+        if (s->scheme->direction == DEMOTE)
+                quota = MIN(quota, scale(s->budget + share_bp(n->total, YIELD_STEP_BP), n->total, used));
         return MIN(quota, scheme_ceiling(t, s->scheme));
 }
 
@@ -485,25 +510,42 @@ static uint64_t pass_us(const struct tuner *t) {
         return MAX(t->plan->monitoring.aggregate_us, PASS_MIN_US);
 }
 
+/* A little shorter than the time between passes, so that one that comes early finds a new window. */
+static uint64_t window_us(const struct tuner *t) {
+        return pass_us(t) - pass_us(t) / 10;
+}
+
+/* A budget per turn as a quota per window, of which each pass has one. */
+static uint64_t quota_per_window(const struct tuner *t, const struct scheme_state *s) {
+        uint64_t apart = MIN(MAX(t->nodes[s->source].pass_us, pass_us(t)), t->turn_us);
+
+        return MIN(scale(budget_to_quota(t, s), apart, t->turn_us),
+                   scale(s->scheme->quota_bytes, window_us(t), s->scheme->quota_interval_us));
+}
+
 uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_quota *quotas, struct tuner_view *views) {
-        uint64_t pass = pass_us(t);
+        uint64_t pass = pass_us(t), took = 0;
         bool active = false;
 
         if (t->started && s->now_us > t->last_us) {
                 /* One long turn (a busy kernel, a suspended machine) must not make the next budgets large or small at once. */
-                uint64_t took = MIN(s->now_us - t->last_us, 4 * TURN_REST_US);
-
+                took = MIN(s->now_us - t->last_us, 4 * TURN_REST_US);
                 t->turn_us = MAX((3 * t->turn_us + took) / 4, pass);
         }
         t->last_us = s->now_us;
+        t->lag_us = s->lag_us;
         t->started = true;
 
-        tuner_take(t, s);
+        tuner_take(t, s, took);
         for (size_t i = 0; i < t->n_schemes; i++)
                 if (t->schemes[i].scheme->direction == PROMOTE)
                         decide_promotion(t, t->schemes + i);
-        for (size_t i = 0; i < t->n_demotions; i++)
-                t->schemes[t->demotions[i]].budget = 0;
+        for (size_t i = 0; i < t->n_demotions; i++) {
+                struct scheme_state *x = t->schemes + t->demotions[i];
+
+                x->budget_before = x->budget;
+                x->budget = 0;
+        }
         for (size_t i = 0; i < t->n_demotions; i++)
                 decide_demotion(t, t->schemes + t->demotions[i]);
         for (size_t i = 0; i < t->n_schemes; i++)
@@ -514,13 +556,13 @@ uint64_t tuner_step(struct tuner *t, const struct tuner_sample *s, struct tuner_
                 struct scheme_state *x = t->schemes + i;
 
                 /*
-                 * A turn holds several passes: the budget is handed out at its rate. The window is a little shorter than the
-                 * time between passes, so that a pass that comes early finds a new one.
+                 * A turn holds several passes: the budget is handed out at the rate at which they were seen to come (on 6.12 a
+                 * commit puts the next one off).
                  */
-                x->quota = scale(budget_to_quota(t, x), pass, t->turn_us);
+                x->quota = quota_per_window(t, x);
                 quotas[i] = (struct tuner_quota) {
                         .bytes = x->quota,
-                        .window_us = pass - pass / 10,
+                        .window_us = window_us(t),
                         .reason = x->reason,
                 };
                 active = active || x->budget > 0 || x->reason == TUNER_SETTLING;

@@ -49,6 +49,7 @@ struct tuner_kdamond {
 
 struct tuner_sample {
         uint64_t now_us;                                /* CLOCK_MONOTONIC */
+        uint64_t lag_us;                                /* from the sample to its quotas being in force, as last time */
         const struct tuner_node *nodes;                 /* every node that the plan moves from or to */
         size_t n_nodes;
         const struct tuner_kdamond *kdamonds;           /* in plan order */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 /* With the kernel's own tuner a turn only looks; the effective quota changes once per quota interval, a second by default. */
 #define KERNEL_TURN_US UINT64_C(1000000)
@@ -366,9 +367,17 @@ bool manager_is_outdated(const struct manager *m) {
         return check_groups(m, NULL) == MANAGER_GROUPS;
 }
 
+static uint64_t clock_us(void) {
+        struct timespec t;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+}
+
 static int take_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr) {
         _cleanup_(turn_done) struct turn t = {};
         struct idset again = {};
+        uint64_t decided_us;
         bool outdated;
         int r;
 
@@ -390,11 +399,16 @@ static int take_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, 
         /* What fails by this plan need not fail by the next. */
         if (r < 0)
                 return outdated ? MANAGER_GROUPS : r;
+        /* Once more: to be asked for its counts takes a kdamond up to an aggregation, in which it goes on moving memory. */
+        r = read_nodes(m, t.nodes, reterr);
+        if (r != 0)
+                return r;
+        decided_us = clock_us();
         if (m->books.tuner)
                 *ret_next_us = tuner_step(m->books.tuner,
                                           &(struct tuner_sample) {
-                                                  .now_us = now_us, .nodes = t.nodes, .n_nodes = m->books.n_nodes,
-                                                  .kdamonds = t.kdamonds,
+                                                  .now_us = now_us, .lag_us = m->lag_us, .nodes = t.nodes,
+                                                  .n_nodes = m->books.n_nodes, .kdamonds = t.kdamonds,
                                           },
                                           t.decided, m->books.views);
         /* A group that is not excluded yet holds memory that must not move: no quota is raised until the plan knows it. */
@@ -403,6 +417,8 @@ static int take_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, 
         r = set_decided(m, m->books.tuner ? t.decided : NULL, reterr);
         if (r < 0)
                 return r;
+        /* Where nothing had to be set it took no time; that says nothing of the next. */
+        m->lag_us = MAX(clock_us() - decided_us, m->lag_us / 2);
         return idset_is_empty(&again) ? 0 : ended_again(&again, reterr);
 }
 

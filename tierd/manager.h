@@ -26,6 +26,7 @@ struct manager {
         struct books books;             /* the plan, and what is known of it; no plan before manager_start() */
         struct capability capability;   /* found by trying while DAMON is held, else by the release */
         struct slot_map slots;
+        uint64_t lag_us;                /* how long it takes from looking at the nodes to having set the quotas */
         atomic_bool hurry;              /* set by the loop at any time: a node is leaving, so a turn is to be cut short */
         struct idset restarted;         /* nodes whose kdamonds were started again, which nobody took note of yet */
         bool changed;                   /* by a replan that failed in the end, which the next one is to tell */

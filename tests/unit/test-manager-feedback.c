@@ -248,7 +248,7 @@ static void test_node_leaves(void **state) {
                 uint64_t now = 1;
 
                 loops_reset();
-                started(&f, FEEDBACK);
+                started(&f, FEEDBACK "demote: {goal: {free: 6%}}\n");
                 turns(&f, &now, 12);
                 before = f.m.books.feedback[0];
                 assert_true(feedback_quota(&before) >= 4096);

@@ -43,6 +43,9 @@ struct plant {
         uint64_t left[NODES_MAX][2];            /* of this window's quota */
         struct tuner_quota quotas[NODES_MAX * 2];
         uint64_t now_us, window_end_us;
+        unsigned lag;                           /* passes that go on by the old quotas after the nodes were looked at */
+        struct tuner_quota decided[NODES_MAX * 2];
+        uint64_t hidden[NODES_MAX], hidden_max; /* freed and not counted as free: on per-CPU lists */
         unsigned promote_percent;               /* of what its quota allows, a promotion really moves so much */
         uint64_t free_max, free_min;            /* of node 0, since plant_watch() */
         struct tuner *tuner;
@@ -54,6 +57,13 @@ struct plant {
 
 static uint64_t plant_free(const struct plant *p, size_t i) {
         return p->total[i] - p->hot[i] - p->cold[i] - p->pinned[i];
+}
+
+/* As the kernel shows it. */
+static uint64_t plant_shown(const struct plant *p, size_t i) {
+        uint64_t bytes = plant_free(p, i);
+
+        return bytes > p->hidden[i] ? bytes - p->hidden[i] : 0;
 }
 
 static void plant_init(struct plant *p, size_t n, uint64_t total) {
@@ -96,7 +106,7 @@ static void plant_move(struct plant *p, size_t i, size_t j) {
         const struct scheme *s = &p->schemes[i][j];
         size_t to = (size_t) s->target_nid;
         uint64_t *from_heat = s->direction == PROMOTE ? p->hot : p->cold;
-        uint64_t room = plant_free(p, to), reserve = p->total[to] / 100, moved;
+        uint64_t room = plant_shown(p, to), reserve = p->total[to] / 100, moved;
 
         moved = MIN(MIN(from_heat[i], p->left[i][j]), room > reserve ? room - reserve : 0);
         if (s->direction == DEMOTE && p->pinned[i] > 0) {
@@ -113,6 +123,7 @@ static void plant_move(struct plant *p, size_t i, size_t j) {
                 moved = moved * p->promote_percent / 100;
         from_heat[i] -= moved;
         from_heat[to] += moved;
+        p->hidden[i] = MIN(p->hidden[i] + moved, p->hidden_max);
         p->applied[i][j] += moved;
 }
 
@@ -159,7 +170,7 @@ static void plant_feed(struct plant *p) {
                 bool ask = false;
 
                 for (size_t j = 0; j < p->kdamonds[i].n_schemes; j++) {
-                        ask = ask || (p->quotas[q + j].bytes > 0 && !feedback_is_at_rest(&p->feedback[i][j]));
+                        ask = ask || feedback_needs_correction(&p->feedback[i][j], p->quotas[q + j].bytes);
                         seen[j] = MIN(p->loops[i][j].x / 10000, p->loops[i][j].ceiling);
                 }
                 for (unsigned pass = 0; ask && pass < late; pass++)
@@ -192,9 +203,10 @@ static uint64_t plant_turn(struct plant *p) {
         uint64_t in_force[NODES_MAX][2], windows, next;
         struct tuner_sample sample = { .now_us = p->now_us, .nodes = nodes, .n_nodes = p->n, .kdamonds = kdamonds };
 
+        sample.lag_us = p->lag * PASS_US;
         for (size_t i = 0; i < p->n; i++) {
                 nodes[i] = (struct tuner_node) {
-                        .nid = (int) i, .total_bytes = p->total[i], .free_bytes = plant_free(p, i),
+                        .nid = (int) i, .total_bytes = p->total[i], .free_bytes = plant_shown(p, i),
                 };
                 kdamonds[i] = (struct tuner_kdamond) {
                         .monitored_bytes = p->total[i], .scheme_tried = p->tried[i], .scheme_applied = p->applied[i],
@@ -209,7 +221,10 @@ static uint64_t plant_turn(struct plant *p) {
                 }
                 kdamonds[i].scheme_quota = in_force[i];
         }
-        next = tuner_step(p->tuner, &sample, p->quotas, NULL);
+        next = tuner_step(p->tuner, &sample, p->decided, NULL);
+        for (unsigned i = 0; i < p->lag; i++)
+                plant_pass(p);
+        memcpy(p->quotas, p->decided, sizeof(p->quotas));
         if (fed)
                 plant_feed(p);
         return next;
@@ -269,9 +284,9 @@ static void check_exchange(uint64_t total, unsigned promote_percent) {
         plant_watch(&p);
         plant_run(&p, 5 + total / (8 * MIB));
         assert_true(p.hot[0] >= total / 5 * 99 / 100);
-        assert_in_range(p.free_max, 0, total * 75 / 1000);
+        assert_in_range(p.free_max, 0, total * (late > 0 ? 65 : 60) / 1000);
         /* At worst one step below the floor of 4 %: promotion counted on a demotion that came late. */
-        assert_in_range(p.free_min, total * 25 / 1000, total);
+        assert_in_range(p.free_min, total * 20 / 1000, total);
         assert_near(p.applied[0][0], p.applied[1][0], total / 50);
         before = moved(&p);
         plant_run(&p, 60);
@@ -318,6 +333,31 @@ static void test_excluded(void **state) {
         assert_true(p.hot[0] >= GIB / 10 * 9 / 10);
         assert_in_range(p.free_min, GIB * (late > 0 ? 20 : 25) / 1000, GIB);
         plant_done(&p);
+}
+
+/*
+ * Quotas that come into force late, while the old ones go on, and memory that is freed and not counted so: neither makes demotion
+ * run on when the last hot byte has come up. What is hidden is missing to the goal as the kernel shows it, and made good.
+ */
+static void test_exchange_late(void **state) {
+        (void) state;
+        for (unsigned lag = 0; lag < 5; lag++)
+                for (unsigned percent = 0; percent < 3; percent++) {
+                        uint64_t hidden = GIB / 100 * percent;
+                        struct plant p;
+
+                        plant_init(&p, 2, GIB);
+                        p.lag = lag;
+                        p.hidden_max = hidden;
+                        p.cold[0] = GIB - GIB / 20;
+                        p.hot[1] = GIB / 5;
+                        plant_watch(&p);
+                        plant_run(&p, 60);
+                        assert_true(p.hot[0] >= GIB / 5 * 99 / 100);
+                        assert_in_range(p.free_max, 0, GIB * (late > 0 ? 60 : 58) / 1000 + hidden);
+                        assert_in_range(p.applied[0][0], 0, p.applied[1][0] + hidden + GIB * (fed ? 5 : 1) / 1000);
+                        plant_done(&p);
+                }
 }
 
 static void test_exchange(void **state) {
@@ -519,7 +559,7 @@ static int feed_late(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_goal),           cmocka_unit_test(test_exchange),
-                cmocka_unit_test(test_excluded),
+                cmocka_unit_test(test_excluded),       cmocka_unit_test(test_exchange_late),
                 cmocka_unit_test(test_exchange_large), cmocka_unit_test(test_exchange_half),
                 cmocka_unit_test(test_exchange_stuck), cmocka_unit_test(test_three_tiers),
                 cmocka_unit_test(test_shared_target),  cmocka_unit_test(test_full_target),    cmocka_unit_test(test_ceiling),

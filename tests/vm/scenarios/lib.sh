@@ -51,9 +51,9 @@ system_values() {
 
 # --- memload
 
-# What the kernel keeps for itself in all, KiB: for huge pages 6.1 raises that to 5 % of nodes as small as these, more than sets that fill
-# a node leave.
-MIN_FREE_KIB=98304
+# What the kernel keeps for itself in all, KiB. For huge pages it raises that to 5 % of nodes as small as these, forty times the share
+# of a server's: more than sets that fill a node leave; and the per-CPU lists of freed pages, which do not count as free, grow with it.
+MIN_FREE_KIB=24576
 
 memload_start() { # OPTION...
 	[ "$(cat /proc/sys/vm/min_free_kbytes)" -le $MIN_FREE_KIB ] || echo $MIN_FREE_KIB >/proc/sys/vm/min_free_kbytes
