@@ -78,6 +78,31 @@ static void set_stat(struct fixture *f, int slot, size_t scheme, const char *nam
         scratch_make(f->s, path, text, 0400);
 }
 
+void fail_once(const struct fixture *f, size_t at) {
+        scratch_reset_faults(f->s);
+        f->s->fault_at = at;
+        f->s->fault_error = -EIO;
+        f->s->fault_times = 1;
+}
+
+void turn_is(struct fixture *f, uint64_t now_s, int expected) {
+        struct diag d = {};
+        uint64_t next = 0;
+        int r;
+
+        r = manager_turn(&f->m, now_s * 1000000, &next, &d);
+        if (r != expected)
+                fail_msg("turn: %d, %s", r, d.text);
+        assert_true(r < 0 || next > 0);
+}
+
+void dies(struct fixture *f, int slot) {
+        char path[128];
+
+        (void) snprintf(path, sizeof(path), DAMON_ADMIN "/%d/state", slot);
+        scratch_make(f->s, path, "off", 0600);
+}
+
 void count_on(struct fixture *f, uint64_t passes) {
         for (size_t i = 0; i < f->m.books.plan->n_kdamonds; i++) {
                 const struct kdamond_plan *k = &f->m.books.plan->kdamonds[i];

@@ -29,6 +29,15 @@ void stopped(struct fixture *f, const char *after);
 /* Nothing of tierd is left. */
 void assert_restored(struct fixture *f, const char *after);
 
+/* Of the writes from here on the one with this number, from 0, fails once, with EIO. */
+void fail_once(const struct fixture *f, size_t at);
+
+/* manager_turn() at this second must have this result. */
+void turn_is(struct fixture *f, uint64_t now_s, int expected);
+
+/* The kdamond of this slot ends by itself. */
+void dies(struct fixture *f, int slot);
+
 /* How many kdamonds run. */
 unsigned running(const struct fixture *f);
 
