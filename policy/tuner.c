@@ -247,7 +247,7 @@ static uint64_t growth(uint64_t *last, uint64_t now) {
         return d;
 }
 
-/* Takes the sample in, `took_us` after the last: what each node holds, and how many of its bytes matched each probe per pass. */
+/* Takes the sample in, `took_us` after the last: what each node holds, how many of its bytes matched each probe per pass. */
 static void tuner_take(struct tuner *t, const struct tuner_sample *s, uint64_t took_us) {
         size_t n_scheme = 0;
 
@@ -486,8 +486,9 @@ static void decide_aging(struct tuner *t, struct scheme_state *s) {
 
 /*
  * A budget as bytes of quota: a quota is charged for what was tried, and what is free, pinned or filtered out is tried in
- * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter, beside what is free, which is
- * known. A low yield can be over at once, as when aging has got ahead of demotion: so demotion gets no more than a step on top.
+ * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter, beside what is free, which
+ * is known. A low yield can be over at once, as when aging has got ahead of demotion: so demotion gets no more than a step on
+ * top.
  */
 static uint64_t budget_to_quota(const struct tuner *t, const struct scheme_state *s) {
         const struct node_state *n = t->nodes + s->source;

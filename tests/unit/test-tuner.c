@@ -336,8 +336,9 @@ static void test_excluded(void **state) {
 }
 
 /*
- * Quotas that come into force late, while the old ones go on, and memory that is freed and not counted so: neither makes demotion
- * run on when the last hot byte has come up. What is hidden is missing to the goal as the kernel shows it, and made good.
+ * Quotas that come into force late, while the old ones go on, and memory that is freed and not counted so: neither makes
+ * demotion run on when the last hot byte has come up. What is hidden is missing to the goal as the kernel shows it, and made
+ * good.
  */
 static void test_exchange_late(void **state) {
         (void) state;
