@@ -77,8 +77,12 @@ same "files open" "$(fds)" "$fds"
 check "growth of RSS (KiB)" $(($(rss_kib) - rss)) -10000 256
 # A region that was there when they began has lived through all passes since; one that a reload had made anew is younger.
 passed=$(($(passes) - passed))
-age=$(oldest)
-check "age of the oldest region, in hundredths of the $passed aggregations since" $((${age:-0} * 100 / passed)) 95 100000000
+if [ -d "$DAMON/2/contexts/0/schemes/0/tried_regions" ]; then
+	age=$(oldest)
+	check "age of the oldest region, in hundredths of the $passed aggregations since" $((${age:-0} * 100 / passed)) 95 100000000
+else
+	say "the age of regions is not measured: this kernel does not show them"
+fi
 
 # One that is wrong changes nothing, and says where.
 echo 'demote: {gaol: {free: 5%}}' >/etc/tierd.yaml

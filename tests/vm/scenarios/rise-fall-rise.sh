@@ -12,8 +12,8 @@ calm='telemetry: {interval: 5s}
 monitoring: {regions: {min: 100, max: 1000}}'
 pressing="$calm
 nodes:
-  0: {demote: {goal: {free: 95%}}}
-  1: {demote: {goal: {free: 98%}}}"
+  0: {demote: {goal: {free: 99%}}}
+  1: {demote: {goal: {free: 99.9%}}}"
 echo "$calm" >/run/tierd.yaml
 memload_start --set set:150M@2:touch --thp never --pass-every 30ms
 tierd_start /run/tierd.yaml || { failed=1; finish; }
