@@ -15,7 +15,13 @@ reload() {
 property() { busctl get-property org.tierd1 /org/tierd1 org.tierd1.Manager "$1" | cut -d' ' -f2; }
 rss_kib() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$tierd/status"; }
 anonymous_kib() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$tierd/status"; }
-fds() { find "/proc/$tierd/fd" -mindepth 1 | wc -l; }
+# What stays open: the least of twenty looks, for a file of the kernel's is open as long as a command takes.
+fds() {
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		find "/proc/$tierd/fd" -mindepth 1 | wc -l
+		usleep 20000
+	done | sort -n | head -n 1
+}
 # The highest age of a region of node 2, in aggregations, by the kernel's own list of what the first scheme of its kdamond tried.
 oldest() {
 	wait_for 60 sh -c "echo update_schemes_tried_regions >$DAMON/2/state" 2>/dev/null
