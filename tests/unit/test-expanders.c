@@ -122,10 +122,51 @@ static void test_json(void **state) {
         (void) json_object_put(o);
 }
 
+/* What a device calls its firmware is its own affair: any bytes, and none of them reaches a terminal or spoils the JSON. */
+static void test_text(void **state) {
+        static const struct {
+                const char *text, *shown;
+        } cases[] = {
+                { "BWFW VERSION 00", "BWFW VERSION 00"      },
+                { "1.0\033[31m\a\b", "1.0?[31m??"           },
+                { "1.0\n2.0\r\n", "1.0 2.0? "              },
+                { "\x9b" "31m", "?31m"                      },
+                { "\xc2\x9b" "31m", "??31m"                 },
+                { "\xff\xfe cut \xe2\x82", "?? cut ??"      },
+                { "\"},{\"memdev\":\"mem9\\", "\"},{\"memdev\":\"mem9\\" },
+                { "größe", "größe"                          },
+        };
+        _cleanup_expanders_ struct expanders *e = expanders_new();
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                json_object *o, *read, *memdevs, *text;
+
+                free(e->items[0].firmware);
+                assert_int_equal(expander_text(&e->items[0].firmware, cases[i].text), 0);
+                assert_string_equal(e->items[0].firmware, cases[i].shown);
+                o = cxl_to_json(e);
+                read = json_tokener_parse(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY));
+                assert_non_null(read);
+                assert_true(json_object_object_get_ex(read, "memdevs", &memdevs));
+                assert_int_equal(json_object_array_length(memdevs), 4);
+                assert_true(json_object_object_get_ex(json_object_array_get_idx(memdevs, 0), "firmware", &text));
+                assert_string_equal(json_object_get_string(text), cases[i].shown);
+                (void) json_object_put(read);
+                (void) json_object_put(o);
+        }
+        free(e->items[0].firmware);
+        assert_int_equal(expander_text(&e->items[0].firmware, ""), 0);
+        assert_null(e->items[0].firmware);
+        assert_int_equal(expander_text(&e->items[0].firmware, NULL), 0);
+        assert_null(e->items[0].firmware);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_place),
                 cmocka_unit_test(test_json),
+                cmocka_unit_test(test_text),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
