@@ -82,14 +82,26 @@ static uint64_t room_on(int root, const struct shown_node *n) {
         return free_bytes > n->total_bytes / KEPT_FREE ? free_bytes - n->total_bytes / KEPT_FREE : 0;
 }
 
-/* The node with most room among those that tierd uses, and not this one; -1: none. */
+/* Whether tierd uses the node, and it is not the one that is emptied. */
+static bool is_candidate(const struct drain *d, const struct shown_node *n) {
+        return n->id != d->nid && !n->left_alone && n->total_bytes > 0;
+}
+
+static bool has_candidate(const struct drain *d) {
+        for (size_t i = 0; i < d->machine->n_nodes; i++)
+                if (is_candidate(d, d->machine->nodes + i))
+                        return true;
+        return false;
+}
+
+/* The candidate with most room; -1: none has any. */
 static int find_target(const struct drain *d) {
         uint64_t most = 0;
         int best = -1;
 
         for (size_t i = 0; i < d->machine->n_nodes; i++) {
                 const struct shown_node *n = d->machine->nodes + i;
-                uint64_t room = n->id == d->nid || n->left_alone || n->total_bytes == 0 ? 0 : room_on(d->root, n);
+                uint64_t room = is_candidate(d, n) ? room_on(d->root, n) : 0;
 
                 if (room > most) {
                         most = room;
@@ -160,9 +172,10 @@ static int conclude(const struct drain *d, uint64_t mapped) {
                                "tierctl: %s of processes' memory stay on node %d: %s; tierd leaves the node alone until "
                                "`tierctl undrain %d`\n",
                                format_size(mapped, text, sizeof(text)), d->nid,
-                               d->without_room > 0 ? "the other nodes that tierd uses have no room"
-                               : d->denied > 0     ? "some processes may not be asked to move theirs"
-                                                   : "it is pinned, or bound to the node, or comes anew all the time",
+                               !has_candidate(d)     ? "tierd uses no other node that could take them"
+                               : d->without_room > 0 ? "the other nodes that tierd uses have no room"
+                               : d->denied > 0       ? "some processes may not be asked to move theirs"
+                                                     : "it is pinned, or bound to the node, or comes anew all the time",
                                d->nid);
                 return d->without_room == 0 && d->denied > 0 ? EXIT_NOT_PERMITTED : EXIT_NO;
         }
@@ -208,16 +221,19 @@ int verb_drain(const struct invocation *call) {
         _cleanup_snapshot_ struct snapshot *machine = NULL;
         struct drain d = { .root = call->root, .terminal = isatty(STDOUT_FILENO) };
         uint64_t mapped = 0;
+        uint64_t total = 0;
         struct diag diag = {};
         int r;
 
         if (read_nid(call, "drain", &d.nid) < 0)
                 return EXIT_USAGE;
-        r = meminfo(call->root, d.nid, "MemUsed", &d.begun_bytes);
-        if (r == -ENOENT) {
-                (void) fprintf(stderr, "tierctl: drain: there is no node %d\n", d.nid);
+        r = meminfo(call->root, d.nid, "MemTotal", &total);
+        if (r == -ENOENT || (r == 0 && total == 0)) {
+                (void) fprintf(stderr, "tierctl: drain: there is no node %d%s\n", d.nid, r == 0 ? " with memory" : "");
                 return EXIT_NO;
         }
+        if (r == 0)
+                r = meminfo(call->root, d.nid, "MemUsed", &d.begun_bytes);
         if (r == 0) {
                 r = begin(d.nid, &machine, &diag);
                 if (r < 0)
