@@ -353,8 +353,8 @@ static void test_no_daemon(void **state) {
         (void) state;
         put_nodes();
         service_stop(&service);
-        assert_drains(3, "", "tierctl: tierd is not running; `systemctl start tierd` starts it, and `journalctl -u tierd` tells "
-                             "why it ended\n");
+        assert_drains(3, "", "tierctl: tierd is not running; `systemctl start tierd` starts it, and `journalctl -u tierd` "
+                             "tells why it ended\n");
         assert_int_equal(run_verb(verb_undrain, "2"), 3);
         service_start(&service);
         bus_await_name(client);
