@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "topology/cxl.h"
+#include "tests/support/example-expanders.h"
 #include "tierctl/topology-cxl.h"
 
 #include <setjmp.h>
@@ -12,47 +12,6 @@
 #include <cmocka.h>
 
 #define GIB (UINT64_C(1) << 30)
-
-/* Two devices in one region, a region each for two more of which one is empty, and one device that is in none. */
-static struct expanders *expanders_new(void) {
-        struct expanders *e = calloc(1, sizeof(*e));
-
-        assert_non_null(e);
-        e->items = calloc(4, sizeof(*e->items));
-        e->regions = calloc(3, sizeof(*e->regions));
-        assert_non_null(e->items);
-        assert_non_null(e->regions);
-        e->n = 4;
-        e->n_regions = 3;
-        for (size_t i = 0; i < e->n; i++) {
-                e->items[i] = (struct expander) {
-                        .serial = 0x10 + i,
-                        .ram_bytes = GIB,
-                        .near_node = i == 3 ? -1 : 0,
-                        .in_region = i < 3,
-                };
-                assert_true(asprintf(&e->items[i].name, "mem%zu", 3 - i) > 0);
-        }
-        for (size_t i = 0; i < e->n_regions; i++) {
-                struct expander_region *r = &e->regions[i];
-
-                r->committed = r->enabled = i < 2;
-                r->interleave_ways = i == 0 ? 2 : 1;
-                r->interleave_granularity = 256;
-                assert_true(asprintf(&r->name, "region%zu", i) > 0);
-        }
-        e->regions[0].range = (struct mem_range) { 4 * GIB, 6 * GIB };
-        e->regions[0].expanders = calloc(2, sizeof(size_t));
-        assert_non_null(e->regions[0].expanders);
-        e->regions[0].expanders[0] = 1;
-        e->regions[0].n_expanders = 2;
-        e->regions[1].range = (struct mem_range) { 6 * GIB, 7 * GIB };
-        e->regions[1].expanders = calloc(1, sizeof(size_t));
-        assert_non_null(e->regions[1].expanders);
-        e->regions[1].expanders[0] = 2;
-        e->regions[1].n_expanders = 1;
-        return e;
-}
 
 static void place(struct expanders *e, const struct mem_range *node1, size_t n1, const struct mem_range *node2, size_t n2) {
         struct node nodes[] = {
@@ -67,7 +26,7 @@ static void place(struct expanders *e, const struct mem_range *node1, size_t n1,
 static void test_place(void **state) {
         static const struct mem_range all = { 4 * GIB, 7 * GIB }, dram_too = { 0, 5 * GIB }, rest = { 5 * GIB, 6 * GIB },
                                       more = { 5 * GIB - GIB / 4, 6 * GIB };
-        _cleanup_expanders_ struct expanders *e = expanders_new();
+        _cleanup_expanders_ struct expanders *e = example_expanders();
 
         (void) state;
         place(e, NULL, 0, NULL, 0);
@@ -99,7 +58,7 @@ static void assert_json(json_object *o, const char *expected) {
 
 static void test_json(void **state) {
         static const struct mem_range all = { 4 * GIB, 7 * GIB };
-        _cleanup_expanders_ struct expanders *e = expanders_new();
+        _cleanup_expanders_ struct expanders *e = example_expanders();
         json_object *o;
 
         (void) state;
@@ -136,7 +95,7 @@ static void test_text(void **state) {
                 { "\"},{\"memdev\":\"mem9\\", "\"},{\"memdev\":\"mem9\\" },
                 { "größe", "größe"                          },
         };
-        _cleanup_expanders_ struct expanders *e = expanders_new();
+        _cleanup_expanders_ struct expanders *e = example_expanders();
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
