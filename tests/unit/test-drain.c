@@ -21,7 +21,7 @@
 
 /*
  * `tierctl drain` against a tierd that is made up, on a machine that is: nodes 0 and 1 above node 2. Nothing is moved in truth,
- * for process_move() ends up here (--wrap=process_move). What it says, how it exits, and where it would move whom.
+ * for process_move() and process_move_part() end up here (--wrap). What it says, how it exits, and where it would move whom.
  */
 
 #define MIB_KIB UINT64_C(1024)
@@ -35,8 +35,9 @@ struct process {
         bool stays;                     /* its pages, whatever the answer */
         bool ends;                      /* with this call: its memory is free, and /proc does not list it any more */
         bool takes_node;                /* with this call node 2 goes */
-        unsigned moved;                 /* how often it was asked for */
+        unsigned moved, parts;          /* how often it was asked for as a whole, and for a part */
         int to;                         /* whither, the last time */
+        uint64_t part_kib[2];           /* what went to nodes 0 and 1 in parts */
 };
 
 /* Shared with the process that drains, which answers for the kernel. */
@@ -64,11 +65,21 @@ static void put_node(int nid, uint64_t total_kib, uint64_t free_kib, uint64_t an
                  nid, total_kib, free_kib, total_kib - free_kib, cache_kib, anon_kib);
 }
 
+static void put_process(const struct process *p) {
+        char path[64];
+
+        (void) snprintf(path, sizeof(path), "proc/%d/numa_maps", (int) p->pid);
+        tree_put(tree, path, "400000 default\n7f2d40000000 bind:2 anon=9 N0=9 N2=%lu kernelpagesize_kB=4\n", p->kib / 4);
+}
+
 static void put_nodes(void) {
         uint64_t anon_kib = 0;
 
-        for (size_t i = 0; i < PROCESSES_MAX; i++)
+        for (size_t i = 0; i < PROCESSES_MAX; i++) {
                 anon_kib += machine->processes[i].kib;
+                if (machine->processes[i].kib > 0 && !machine->node_gone)
+                        put_process(&machine->processes[i]);
+        }
         put_node(0, 64 * GIB_KIB, machine->free_kib[0], 0, 0);
         put_node(1, 64 * GIB_KIB, machine->free_kib[1], 0, 0);
         if (machine->node_gone)
@@ -103,6 +114,34 @@ int __wrap_process_move(uint64_t pid, int from, int to) {
                 return p->answer;
         }
         return -EINVAL; /* a process without memory */
+}
+
+int __wrap_process_move_part(int root, uint64_t pid, int from, int to, uint64_t max_bytes, uint64_t *ret_moved);
+int __wrap_process_move_part(int root, uint64_t pid, int from, int to, uint64_t max_bytes, uint64_t *ret_moved) {
+        (void) root;
+        *ret_moved = 0;
+        if (from != 2 || to < 0 || to > 1)
+                return -EINVAL;
+        for (size_t i = 0; i < PROCESSES_MAX; i++) {
+                struct process *p = &machine->processes[i];
+                uint64_t kib = MIN(max_bytes / 1024, p->kib);
+
+                if (p->pid != pid)
+                        continue;
+                p->parts++;
+                if (p->answer < 0 || p->stays)
+                        return p->answer;
+                if (kib > machine->free_kib[to])
+                        return -ENOMEM;
+                p->kib -= kib;
+                p->part_kib[to] += kib;
+                machine->free_kib[to] -= kib;
+                *ret_moved = kib * 1024;
+                put_process(p);
+                put_nodes();
+                return 0;
+        }
+        return 0;
 }
 
 static int with_machine(void **state) {
@@ -267,6 +306,59 @@ static void test_no_room(void **state) {
                                  "take them; tierd leaves the node alone until `tierctl undrain 2`\n");
 }
 
+/* Of what is more than any node has room for there goes to each what it has room for, and no more. */
+static void test_parts(void **state) {
+        const uint64_t kept = (64 * GIB_KIB * 1024 / 50 + 1023) / 1024;
+        struct process *p = add_process(20, 20 * MIB_KIB, 0), *other = add_process(30, 100, 0);
+
+        (void) state;
+        if (geteuid() != 0)
+                skip();
+        assert_drains(0, "node 2: 0 B in use of 20 GiB at first\n" LEFT_ALONE, "");
+        assert_int_equal(p->moved, 0);
+        assert_int_equal(p->parts, 2);
+        assert_int_equal(p->part_kib[1], 16 * GIB_KIB - kept);
+        assert_int_equal(p->part_kib[0], 20 * GIB_KIB - p->part_kib[1]);
+        assert_int_equal(other->moved, 1);
+
+        machine->free_kib[0] = 8 * GIB_KIB;
+        machine->free_kib[1] = 16 * GIB_KIB;
+        p->kib = 30 * GIB_KIB;
+        p->part_kib[0] = p->part_kib[1] = 0;
+        put_nodes();
+        assert_drains(1, "node 2: 8.55 GiB in use of 30 GiB at first\n",
+                      "tierctl: 8.55 GiB of processes' memory stay on node 2: the other nodes that tierd uses have no room; "
+                      "tierd leaves the node alone until `tierctl undrain 2`\n");
+        assert_int_equal(p->part_kib[0], 8 * GIB_KIB - kept);
+        assert_int_equal(p->part_kib[1], 16 * GIB_KIB - kept);
+
+        /* Pages that do not go are not asked for again and again. */
+        machine->free_kib[0] = 8 * GIB_KIB;
+        p->parts = 0;
+        p->stays = true;
+        p->kib = 12 * GIB_KIB;
+        put_nodes();
+        assert_int_equal(run_verb(verb_drain, "2"), 1);
+        assert_int_equal(p->parts, 2);
+}
+
+/* What the kernel keeps free itself counts as well: a node whose watermarks are higher than what is free has no room. */
+static void test_watermarks(void **state) {
+        struct process *p = add_process(20, 300, 0);
+
+        (void) state;
+        if (geteuid() != 0)
+                skip();
+        tree_put(tree, "proc/zoneinfo",
+                 "Node 0, zone    DMA32\n  pages free     99\n        min      1\n        high     16\n"
+                 "              high:  9999999\n"
+                 "Node 1, zone   Normal\n  pages free     99\n        low      2\n        high     3145728\n"
+                 "Node 1, zone  Movable\n        high     3145728\n"
+                 "Node 10, zone  Movable\n        high     9999999\n");
+        assert_int_equal(run_verb(verb_drain, "2"), 0);
+        assert_int_equal(p->to, 0);
+}
+
 static void test_not_permitted(void **state) {
         struct process *p = add_process(20, 300, -EPERM);
 
@@ -385,6 +477,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_all_goes, with_machine, without_machine),
                 cmocka_unit_test_setup_teardown(test_no_room, with_machine, without_machine),
+                cmocka_unit_test_setup_teardown(test_parts, with_machine, without_machine),
+                cmocka_unit_test_setup_teardown(test_watermarks, with_machine, without_machine),
                 cmocka_unit_test_setup_teardown(test_not_permitted, with_machine, without_machine),
                 cmocka_unit_test_setup_teardown(test_stays, with_machine, without_machine),
                 cmocka_unit_test_setup_teardown(test_goes_meanwhile, with_machine, without_machine),
