@@ -25,7 +25,7 @@
 
 /* A pass over all processes; a page that is written to or locked at the wrong moment goes with a later one. */
 #define PASSES_MAX 5
-/* Two passes that differ by less than this: what is left does not go. */
+/* Two passes that differ by less than this: what is left does not go. And less room than this is none. */
 #define STEP_BYTES (UINT64_C(1) << 20)
 /* What a node is to keep free: a fiftieth of it, which is less than tierd leaves free; or what the kernel wants, if more. */
 #define KEPT_FREE 50
@@ -106,7 +106,8 @@ static uint64_t room_on(int root, const struct shown_node *n) {
             meminfo(root, n->id, "Inactive(file)", &inactive) < 0)
                 return 0;
         free_bytes += active + inactive;
-        return free_bytes > kept ? free_bytes - kept : 0;
+        /* Whoever goes on to the last page goes page by page. */
+        return free_bytes > kept + STEP_BYTES ? free_bytes - kept : 0;
 }
 
 /* Whether tierd uses the node, and it is not the one that is emptied. */
