@@ -88,8 +88,9 @@ $(B)/memload $(B)/pinned: $(B)/%: $(B)/obj/tests/vm/%.o
 $(B)/failwrite.so: tests/vm/failwrite.c Makefile $(B)/obj/flags
 	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O2 -g -fPIC -shared $(CPPFLAGS) $< -o $@
 
-# tests/support/scratch.c stands in for the kernel: it sees these calls before base/ does.
+# tests/support/scratch.c stands in for the kernel: it sees these calls before base/ does; tests/unit/test-drain.c for processes.
 WRAP := -Wl,--wrap=file_write,--wrap=file_replace,--wrap=file_read_line
+WRAP += -Wl,--wrap=process_move,--wrap=process_move_part
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call objects,$(TEST_SUPPORT)) $(LIB)
 	@mkdir -p $(@D)

@@ -20,6 +20,13 @@ void make_printable(char *text) {
         }
 }
 
+void make_printable_line(char *text) {
+        make_printable(text);
+        for (; *text; text++)
+                if (*text == '\n')
+                        *text = ' ';
+}
+
 static void __attribute__((format(printf, 3, 0))) diag_setv(struct diag *d, int error, const char *format, va_list ap) {
         d->error = error;
         (void) vsnprintf(d->text, sizeof(d->text), format, ap);

@@ -28,6 +28,9 @@ struct diag {
  */
 void make_printable(char *text);
 
+/* The same with blanks for line feeds: for a cell of a table, or what else is one line. */
+void make_printable_line(char *text);
+
 /*
  * Sets the text, cut to fit and made printable, and returns `error`, so that `return diag_set(reterr, -EINVAL, …)` works.
  * reterr may be NULL.

@@ -367,6 +367,7 @@ int checkup_make(int root, const char *root_path, struct checkup *c) {
         p.plan = plan = look_at_plan(&p);
         look_at_blocks(&p);
         look_at_expanders(&p);
+        look_at_hwloc(&p);
         look_at_bound_memory(&p);
         look_at_tuners(&p);
         look_at_filters(&p);

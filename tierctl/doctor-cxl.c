@@ -54,8 +54,7 @@ static void look_at_region(struct patient *p, const struct expanders *e, const s
                 k = checkup_add(p->c, "cxl-interleave", CHECK_WARNING);
                 check_summary(k, "%s interleaves %s next to node %d with %s next to node %d", r->name, a->name, a->near_node,
                               b->name, b->near_node);
-                check_meaning(k, "Every page of it is partly behind the other socket: no node is near to it, and tierd gives "
-                                 "it to one of them.");
+                check_meaning(k, "Every page of it is partly behind the other socket, so that it is near to neither.");
                 check_action(k,
                              "Make a region for each socket's devices: cxl destroy-region %s, then cxl create-region for each.",
                              r->name);

@@ -6,6 +6,7 @@
 #include "policy/plan.h"
 #include "tierctl/doctor.h"
 #include "topology/cxl.h"
+#include "topology/hwloc.h"
 #include "topology/topology.h"
 
 #include <stdbool.h>
@@ -36,3 +37,9 @@ void look_at_bound_memory(struct patient *p);
 
 /* doctor-cxl.c: how expanders and other memory with a driver of its own are set up; nothing on a machine without. */
 void look_at_expanders(struct patient *p);
+
+/* doctor-hwloc.c: where hwloc has an expander's memory elsewhere than libcxl, or another size; nothing where there are none. */
+void look_at_hwloc(struct patient *p);
+
+/* Pure: the same of what both have said. */
+void compare_with_hwloc(struct checkup *c, const struct expanders *e, const struct hwloc_devices *d);

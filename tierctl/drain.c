@@ -17,17 +17,20 @@
  * drain and undrain: a node before its memory is taken away, and one that is not taken away after all.
  *
  * tierd leaves the node alone first, else it would fill it again. Then each process's pages are moved off by migrate_pages(2),
- * which takes hot pages as well as cold ones, where DAMOS's demotion takes cold ones only and knows one target. What no process
- * has mapped (page cache, huge pages that are reserved, the kernel's own) it does not reach: taking the blocks offline moves
- * that, as far as it can be moved.
+ * which takes hot pages as well as cold ones, where DAMOS's demotion takes cold ones only and knows one target. It goes on
+ * until the kernel has reclaimed what it can and finds no page, so it is not asked to move what there is no room for: of that
+ * a part goes, by move_pages(2). What no process has mapped (page cache, huge pages that are reserved, the kernel's own)
+ * neither reaches: taking the blocks offline moves that, as far as it can be moved.
  */
 
 /* A pass over all processes; a page that is written to or locked at the wrong moment goes with a later one. */
 #define PASSES_MAX 5
-/* Two passes that differ by less than this: what is left does not go. */
+/* Two passes that differ by less than this: what is left does not go. And less room than this is none. */
 #define STEP_BYTES (UINT64_C(1) << 20)
-/* What a node is to keep free, a fiftieth of it: above the kernel's watermarks, and less than what tierd leaves free. */
+/* What a node is to keep free: a fiftieth of it, which is less than tierd leaves free; or what the kernel wants, if more. */
 #define KEPT_FREE 50
+/* 1024 nodes with a paragraph of less than 8 KiB for each of five zones. */
+#define ZONEINFO_MAX ((size_t) 64 << 20)
 
 struct drain {
         int root, nid;
@@ -71,31 +74,69 @@ static int mapped_bytes(const struct drain *d, uint64_t *ret) {
         return r == -ENOENT ? 0 : r;
 }
 
+/* The free memory below which the kernel begins to reclaim on the node, or rests from it: the high watermarks of its zones. */
+static uint64_t watermarks(int root, int nid) {
+        _cleanup_free_ char *text = NULL;
+        char *rest, *line;
+        uint64_t sum = 0;
+        bool ours = false;
+        size_t len;
+
+        if (file_read_alloc(root, "proc/zoneinfo", ZONEINFO_MAX, &text, &len) < 0)
+                return 0;
+        rest = text;
+        while ((line = strsep(&rest, "\n"))) {
+                char *end;
+
+                if (strncmp(line, "Node ", strlen("Node ")) == 0)
+                        ours = strtol(line + strlen("Node "), &end, 10) == nid && *end == ',';
+                line += strspn(line, " ");
+                /* "high:" is of the per-CPU lists. */
+                if (ours && strncmp(line, "high ", strlen("high ")) == 0)
+                        sum += strtoull(line + strlen("high "), NULL, 10) * (uint64_t) sysconf(_SC_PAGESIZE);
+        }
+        return sum;
+}
+
 /* What a node can take: free memory, and page cache that the kernel gives up for it. */
 static uint64_t room_on(int root, const struct shown_node *n) {
-        uint64_t free_bytes, active, inactive;
+        uint64_t free_bytes, active, inactive, kept = MAX(n->total_bytes / KEPT_FREE, watermarks(root, n->id));
 
         if (meminfo(root, n->id, "MemFree", &free_bytes) < 0 || meminfo(root, n->id, "Active(file)", &active) < 0 ||
             meminfo(root, n->id, "Inactive(file)", &inactive) < 0)
                 return 0;
         free_bytes += active + inactive;
-        return free_bytes > n->total_bytes / KEPT_FREE ? free_bytes - n->total_bytes / KEPT_FREE : 0;
+        /* Whoever goes on to the last page goes page by page. */
+        return free_bytes > kept + STEP_BYTES ? free_bytes - kept : 0;
 }
 
-/* The node with most room among those that tierd uses, and not this one; -1: none. */
-static int find_target(const struct drain *d) {
+/* Whether tierd uses the node, and it is not the one that is emptied. */
+static bool is_candidate(const struct drain *d, const struct shown_node *n) {
+        return n->id != d->nid && !n->left_alone && n->total_bytes > 0;
+}
+
+static bool has_candidate(const struct drain *d) {
+        for (size_t i = 0; i < d->machine->n_nodes; i++)
+                if (is_candidate(d, d->machine->nodes + i))
+                        return true;
+        return false;
+}
+
+/* The candidate with most room, and how much; -1: none has any. */
+static int find_target(const struct drain *d, uint64_t *ret_room) {
         uint64_t most = 0;
         int best = -1;
 
         for (size_t i = 0; i < d->machine->n_nodes; i++) {
                 const struct shown_node *n = d->machine->nodes + i;
-                uint64_t room = n->id == d->nid || n->left_alone || n->total_bytes == 0 ? 0 : room_on(d->root, n);
+                uint64_t room = is_candidate(d, n) ? room_on(d->root, n) : 0;
 
                 if (room > most) {
                         most = room;
                         best = n->id;
                 }
         }
+        *ret_room = most;
         return best;
 }
 
@@ -110,6 +151,36 @@ static void show(const struct drain *d, bool done) {
         (void) fflush(stdout);
 }
 
+/* What no node has room for as a whole goes in parts, as far as there is room. */
+static int move_parts(const struct drain *d, uint64_t pid, uint64_t bytes) {
+        uint64_t room, moved;
+        int target;
+
+        while (bytes > 0 && (target = find_target(d, &room)) >= 0) {
+                int r;
+
+                r = process_move_part(d->root, pid, d->nid, target, MIN(room, bytes), &moved);
+                if (r < 0)
+                        return r;
+                if (moved == 0)
+                        break;
+                show(d, false);
+                bytes -= MIN(bytes, moved);
+        }
+        return bytes > 0 ? -ENOMEM : 0;
+}
+
+static int move_process(const struct drain *d, uint64_t pid) {
+        uint64_t room, bytes;
+        int target = find_target(d, &room);
+
+        if (target < 0)
+                return -ENOMEM;
+        if (process_bytes_on(d->root, pid, d->nid, &bytes) == 0 && bytes > room)
+                return move_parts(d, pid, bytes);
+        return process_move(pid, d->nid, target);
+}
+
 /* Every process's pages, each time to the node that has most room then. */
 static int pass(struct drain *d) {
         uint64_t *pids = NULL;
@@ -121,7 +192,7 @@ static int pass(struct drain *d) {
                 return r;
         d->denied = d->without_room = 0;
         for (size_t i = 0; i < n; i++) {
-                int target = find_target(d), k = target < 0 ? -ENOMEM : process_move(pids[i], d->nid, target);
+                int k = move_process(d, pids[i]);
 
                 d->denied += k == -EPERM || k == -EACCES;
                 d->without_room += k == -ENOMEM;
@@ -160,9 +231,10 @@ static int conclude(const struct drain *d, uint64_t mapped) {
                                "tierctl: %s of processes' memory stay on node %d: %s; tierd leaves the node alone until "
                                "`tierctl undrain %d`\n",
                                format_size(mapped, text, sizeof(text)), d->nid,
-                               d->without_room > 0 ? "the other nodes that tierd uses have no room"
-                               : d->denied > 0     ? "some processes may not be asked to move theirs"
-                                                   : "it is pinned, or bound to the node, or comes anew all the time",
+                               !has_candidate(d)     ? "tierd uses no other node that could take them"
+                               : d->without_room > 0 ? "the other nodes that tierd uses have no room"
+                               : d->denied > 0       ? "some processes may not be asked to move theirs"
+                                                     : "it is pinned, or bound to the node, or comes anew all the time",
                                d->nid);
                 return d->without_room == 0 && d->denied > 0 ? EXIT_NOT_PERMITTED : EXIT_NO;
         }
@@ -208,16 +280,19 @@ int verb_drain(const struct invocation *call) {
         _cleanup_snapshot_ struct snapshot *machine = NULL;
         struct drain d = { .root = call->root, .terminal = isatty(STDOUT_FILENO) };
         uint64_t mapped = 0;
+        uint64_t total = 0;
         struct diag diag = {};
         int r;
 
         if (read_nid(call, "drain", &d.nid) < 0)
                 return EXIT_USAGE;
-        r = meminfo(call->root, d.nid, "MemUsed", &d.begun_bytes);
-        if (r == -ENOENT) {
-                (void) fprintf(stderr, "tierctl: drain: there is no node %d\n", d.nid);
+        r = meminfo(call->root, d.nid, "MemTotal", &total);
+        if (r == -ENOENT || (r == 0 && total == 0)) {
+                (void) fprintf(stderr, "tierctl: drain: there is no node %d%s\n", d.nid, r == 0 ? " with memory" : "");
                 return EXIT_NO;
         }
+        if (r == 0)
+                r = meminfo(call->root, d.nid, "MemUsed", &d.begun_bytes);
         if (r == 0) {
                 r = begin(d.nid, &machine, &diag);
                 if (r < 0)

@@ -42,19 +42,11 @@ static int get_small(json_object *o, const char *key) {
         return v <= 100000 ? (int) v : -1;
 }
 
-/* One line, that does not steer the terminal. */
-static void make_line(char *text) {
-        make_printable(text);
-        for (; *text; text++)
-                if (*text == '\n')
-                        *text = ' ';
-}
-
 static void get_text(json_object *o, const char *key, char *buf, size_t size) {
         json_object *value = get(o, key, json_type_string);
 
         (void) snprintf(buf, size, "%s", value ? json_object_get_string(value) : "");
-        make_line(buf);
+        make_printable_line(buf);
 }
 
 static int dup_text(json_object *value, char **ret) {
@@ -62,7 +54,7 @@ static int dup_text(json_object *value, char **ret) {
 
         if (!copy)
                 return -ENOMEM;
-        make_line(copy);
+        make_printable_line(copy);
         *ret = copy;
         return 0;
 }

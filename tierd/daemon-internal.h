@@ -66,7 +66,8 @@ struct daemon {
         struct order pauses[ORDERS_MAX];        /* asked for, and waiting for a turn that goes well and brings them about */
         size_t n_pauses;
         struct order drain;             /* the same for a plan; one at most, see orders_begin() */
-        struct idset drained; /* nodes that are to be emptied: left out of every plan until they are given back, or go */
+        /* Nodes that are to be emptied: left out of every plan until they are given back, or go. And as the record has them. */
+        struct idset drained, drained_recorded;
 
         /* The job at hand and its result. */
         void (*job_done)(struct daemon *d);
@@ -125,6 +126,9 @@ void orders_add(struct daemon *d, enum order_kind kind, int nid, struct bus_requ
 void orders_begin(struct daemon *d);
 /* A turn has brought the pauses and resumes about, or none ever will. */
 void orders_finish_pauses(struct daemon *d, int error, const char *text);
+/* Brings the record of drained nodes to what d->drained is; a failure is logged. */
+void orders_record_drained(struct daemon *d);
+
 /* A plan without the drained nodes, and with those given back, is in force, or none ever will be. */
 void orders_finish_drain(struct daemon *d, int error, const char *text);
 /* Whoever waits for anything is told no. */

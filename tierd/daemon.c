@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/daemon-internal.h"
+#include "tierd/drained.h"
 #include "tierd/restore.h"
 #include "tierd/run-directory.h"
 #include "topology/placement.h"
@@ -124,6 +125,20 @@ static int daemon_put_back(struct daemon *d, int error) {
         return error;
 }
 
+/* Which nodes an earlier tierd of this boot had drained. A record that is damaged is not worth a refusal to start. */
+static void take_drained(struct daemon *d) {
+        struct diag diag;
+
+        if (drained_read(d->options->root, d->run, &d->drained, &diag) < 0) {
+                log_write(d->log, LOG_WARNING, "%s; every node is used", diag.text);
+                (void) drained_write(d->options->root, d->run, &d->drained, NULL);
+        }
+        d->drained_recorded = d->drained;
+        IDSET_FOREACH(nid, &d->drained)
+                log_write(d->log, LOG_NOTICE, "node %d was drained before this start, and is left alone until its memory has "
+                                              "gone, or `tierctl undrain %d`", nid, nid);
+}
+
 /*
  * tierd moves others' memory, and is not to wait for its own: its pages are locked, as they are touched, and are taken from the
  * top tier. Before the worker is started, for a thread inherits the policy. Neither is worth a refusal to start.
@@ -174,6 +189,7 @@ int daemon_run(const struct daemon_options *options, struct diag *reterr) {
         r = daemon_read_config(&d, &d.job_config, reterr);
         if (r < 0)
                 return r;
+        take_drained(&d);
         keep_own_memory(&d);
         r = status_take(&d.manager, NULL, &d.status);
         if (r < 0)

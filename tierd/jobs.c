@@ -143,12 +143,24 @@ static void allow_more(struct daemon *d) {
 static void job_start(void *userdata) {
         struct daemon *d = userdata;
 
-        d->job_result = manager_start(&d->manager, d->options->root, d->saved, TAKE_PTR(d->job_config), &d->job_diag);
+        d->job_result = manager_start(&d->manager, d->options->root, d->saved, TAKE_PTR(d->job_config), &d->job_leaving,
+                                      &d->job_diag);
 }
 
 void daemon_tell_advice(struct daemon *d) {
         if (d->manager.advice.error != 0)
                 telemetry_trouble(d->telemetry, daemon_now_us(), TROUBLE_SYSTEM, LOG_WARNING, &d->manager.advice);
+}
+
+/* What has gone is drained, and is used when it comes again. */
+static void forget_gone(struct daemon *d) {
+        IDSET_FOREACH(nid, &d->drained) {
+                const struct status_node *node = status_node(d->status, nid);
+
+                if (!node || node->total_bytes == 0)
+                        idset_remove(&d->drained, (unsigned) nid);
+        }
+        orders_record_drained(d);
 }
 
 static void on_started(struct daemon *d) {
@@ -162,6 +174,7 @@ static void on_started(struct daemon *d) {
         if (d->stop_wanted)
                 return;
         daemon_refresh(d);
+        forget_gone(d);
         telemetry_started(d->telemetry, d->status, d->manager.stopped_modules);
         daemon_tell_advice(d);
         d->turn_due = true;
@@ -172,6 +185,7 @@ static void on_started(struct daemon *d) {
 }
 
 void jobs_start(struct daemon *d) {
+        d->job_leaving = d->drained;
         daemon_allow(d, d->job_config);
         patience_extend(d->patience_us);
         daemon_submit(d, job_start, on_started);
@@ -433,13 +447,7 @@ static void on_replanned(struct daemon *d) {
         /* There may be fewer nodes now. */
         daemon_allow(d, NULL);
         daemon_refresh(d);
-        /* What has gone is drained, and is used when it comes again. */
-        IDSET_FOREACH(nid, &d->drained) {
-                const struct status_node *node = status_node(d->status, nid);
-
-                if (!node || node->total_bytes == 0)
-                        idset_remove(&d->drained, (unsigned) nid);
-        }
+        forget_gone(d);
         if (d->job_result == MANAGER_CHANGED)
                 telemetry_plan_changed(d->telemetry, d->status, d->job_why);
         bus_announce(d->bus, true);
@@ -478,8 +486,10 @@ void jobs_on_uevent(void *userdata, enum hotplug_action action, int nid) {
         hotplug_event(&d->hotplug, now, action, nid);
         d->uevent_heard = true;
         /* Memory that somebody brings to a drained node, for most the same that has just gone, is there to be used. */
-        if (action == HOTPLUG_COMES && nid >= 0)
+        if (action == HOTPLUG_COMES && nid >= 0) {
                 idset_remove(&d->drained, (unsigned) nid);
+                orders_record_drained(d);
+        }
         /* A node that begins to leave: every tenth of a second counts. */
         if (hotplug_next_us(&d->hotplug) <= now && hotplug_take(&d->hotplug, now)) {
                 d->replan_due = true;

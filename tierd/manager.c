@@ -158,8 +158,9 @@ int manager_undo(struct manager *m, int error, struct diag *reterr) {
                         undo.text);
 }
 
-int manager_start(struct manager *m, int root, struct saved *saved, struct config *config, struct diag *reterr) {
-        _cleanup_state_ struct state first = {};
+int manager_start(struct manager *m, int root, struct saved *saved, struct config *config, const struct idset *leaving,
+                  struct diag *reterr) {
+        _cleanup_state_ struct state first = { .leaving = leaving ? *leaving : (struct idset) {} };
         char release[sizeof(m->capability.release)];
         int r;
 

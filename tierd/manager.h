@@ -36,11 +36,12 @@ struct manager {
 };
 
 /*
- * Takes over `config` in any case. Reads the topology and makes the plan; then, unless the plan is empty, remembers what it
- * changes, takes hold of DAMON, stops other users as configured, and starts every kdamond. An error leaves the system
- * as it was found.
+ * Takes over `config` in any case. Reads the topology and makes the plan, without the nodes in `leaving` (NULL: none); then,
+ * unless the plan is empty, remembers what it changes, takes hold of DAMON, stops other users as configured, and starts every
+ * kdamond. An error leaves the system as it was found.
  */
-int manager_start(struct manager *m, int root, struct saved *saved, struct config *config, struct diag *reterr);
+int manager_start(struct manager *m, int root, struct saved *saved, struct config *config, const struct idset *leaving,
+                  struct diag *reterr);
 
 /*
  * One turn: starts a kdamond again that has ended by itself, reads the counts and the nodes, and under tierd's own tuner

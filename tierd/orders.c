@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/daemon-internal.h"
 #include "tierd/configuration.h"
+#include "tierd/drained.h"
 #include "tierd/journal.h"
 
 #include <errno.h>
@@ -158,6 +159,17 @@ static void begin_pause(struct daemon *d, struct order o) {
         telemetry_plan_changed(d->telemetry, d->status, paused ? "pause" : "resume");
 }
 
+void orders_record_drained(struct daemon *d) {
+        struct diag diag;
+
+        if (idset_equal(&d->drained, &d->drained_recorded))
+                return;
+        if (drained_write(d->options->root, d->run, &d->drained, &diag) == 0)
+                d->drained_recorded = d->drained;
+        else
+                log_write(d->log, LOG_WARNING, "%s; a tierd that is started anew goes by what it says before", diag.text);
+}
+
 /* Noted, and in force with the next plan, which is made at once; no order is begun before that. */
 static void begin_drain(struct daemon *d, struct order o) {
         const struct status_node *node = status_node(d->status, o.nid);
@@ -172,6 +184,7 @@ static void begin_drain(struct daemon *d, struct order o) {
                 idset_add(&d->drained, (unsigned) o.nid);
         else
                 idset_remove(&d->drained, (unsigned) o.nid);
+        orders_record_drained(d);
         d->drain = o;
         d->replan_due = true;
         d->replan_why = "drain";

@@ -29,14 +29,6 @@ static void say_nothing(struct cxl_ctx *ctx, int priority, const char *file, int
         (void) args;
 }
 
-/* A copy of what may be missing, or empty, which both leave NULL. */
-static int copy(char **ret, const char *text) {
-        if (!text || text[0] == '\0')
-                return 0;
-        *ret = strdup(text);
-        return *ret ? 0 : -ENOMEM;
-}
-
 static uint64_t known_or_zero(uint64_t v) {
         return v == NOT_KNOWN ? 0 : v;
 }
@@ -60,11 +52,11 @@ static int add_expander(struct expanders *e, struct cxl_memdev *memdev) {
                 .pmem_bytes = known_or_zero(cxl_memdev_get_pmem_size(memdev)),
                 .near_node = cxl_memdev_get_numa_node(memdev),
         };
-        r = copy(&x->name, cxl_memdev_get_devname(memdev));
+        r = expander_text(&x->name, cxl_memdev_get_devname(memdev));
         if (r == 0)
-                r = copy(&x->firmware, cxl_memdev_get_firmware_version(memdev));
+                r = expander_text(&x->firmware, cxl_memdev_get_firmware_version(memdev));
         if (r == 0)
-                r = copy(&x->location, cxl_memdev_get_host(memdev));
+                r = expander_text(&x->location, cxl_memdev_get_host(memdev));
         return r;
 }
 
@@ -165,9 +157,9 @@ static int add_region(struct expanders *e, struct cxl_decoder *decoder, struct c
         /* An unreadable address is 0, which is no expander's. */
         if (start != NOT_KNOWN && start > 0 && size != NOT_KNOWN && !__builtin_add_overflow(start, size, &end))
                 x->range = (struct mem_range) { start, end };
-        r = copy(&x->name, cxl_region_get_devname(region));
+        r = expander_text(&x->name, cxl_region_get_devname(region));
         if (r == 0)
-                r = copy(&x->decoder, cxl_decoder_get_devname(decoder));
+                r = expander_text(&x->decoder, cxl_decoder_get_devname(decoder));
         return r < 0 ? r : add_mappings(e, x, decoder, region);
 }
 

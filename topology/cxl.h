@@ -56,6 +56,12 @@ int expanders_read(const char *root_path, const struct topology *t, struct expan
  */
 void expanders_place(struct expanders *e, const struct topology *t);
 
+/*
+ * A copy of what a device or the kernel calls something, as one line that steers no terminal: firmware is the device's, and
+ * says what it likes. What is missing, or empty, leaves *ret NULL. 0 or -ENOMEM.
+ */
+int expander_text(char **ret, const char *text);
+
 /* The next region of the node after `after`, from the first for NULL; NULL when there is none. `e` may be NULL. */
 const struct expander_region *expanders_next_region(const struct expanders *e, int node, const struct expander_region *after);
 

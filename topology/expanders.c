@@ -1,8 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "topology/cxl.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+int expander_text(char **ret, const char *text) {
+        *ret = NULL;
+        if (!text || text[0] == '\0')
+                return 0;
+        *ret = strdup(text);
+        if (!*ret)
+                return -ENOMEM;
+        make_printable_line(*ret);
+        return 0;
+}
 
 static uint64_t common_bytes(const struct mem_range *a, const struct mem_range *b) {
         uint64_t start = MAX(a->start, b->start), end = MIN(a->end, b->end);

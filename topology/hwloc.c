@@ -103,8 +103,8 @@ static void destroy(hwloc_topology_t *h) {
                 hwloc_topology_destroy(*h);
 }
 
-/* 1 when loaded, 0 when hwloc cannot make sense of the machine. */
-static int load(hwloc_topology_t *ret) {
+/* 1 when loaded, 0 when hwloc cannot make sense of the machine. `devices`: with those of the operating system. */
+static int load(bool devices, hwloc_topology_t *ret) {
         _cleanup_(destroy) hwloc_topology_t h = NULL;
 
         if (hwloc_topology_init(&h) < 0) {
@@ -117,6 +117,8 @@ static int load(hwloc_topology_t *ret) {
          */
         (void) hwloc_topology_set_flags(h, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
         (void) hwloc_topology_set_all_types_filter(h, HWLOC_TYPE_FILTER_KEEP_NONE);
+        if (devices)
+                (void) hwloc_topology_set_type_filter(h, HWLOC_OBJ_OS_DEVICE, HWLOC_TYPE_FILTER_KEEP_ALL);
         (void) hwloc_topology_set_components(h, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
         if (hwloc_topology_load(h) < 0)
                 return errno == ENOMEM ? -ENOMEM : 0;
@@ -137,7 +139,7 @@ int hwloc_read(const struct machine *m, const struct topology *t, struct hwloc_f
                 if (r < 0)
                         return r;
         }
-        r = load(&h);
+        r = load(false, &h);
         if (r <= 0)
                 return r;
         for (hwloc_obj_t node = NULL; (node = hwloc_get_next_obj_by_type(h, HWLOC_OBJ_NUMANODE, node));) {
@@ -147,4 +149,110 @@ int hwloc_read(const struct machine *m, const struct topology *t, struct hwloc_f
                         read_facts(h, node, &facts[i]);
         }
         return 0;
+}
+
+static int copy(const char *text, size_t len, char **ret) {
+        *ret = strndup(text, len);
+        if (!*ret)
+                return -ENOMEM;
+        make_printable_line(*ret);
+        return 0;
+}
+
+/* "ACPI0017:00/root0/decoder0.0/region0/dax_region0": the region below a root decoder. (A DIMM's region is below its bus.) */
+static int copy_region(const char *parent, char **ret) {
+        const char *p = parent ? strstr(parent, "/decoder") : NULL;
+
+        p = p ? strchr(p + 1, '/') : NULL;
+        if (!p || strncmp(p + 1, "region", strlen("region")) != 0)
+                return 0;
+        return copy(p + 1, strcspn(p + 1, "/"), ret);
+}
+
+/* The attributes of a device follow one another: "DAXDevice", and then where it is from. */
+static int add_dax(struct hwloc_devices *d, hwloc_obj_t node) {
+        for (unsigned i = 0; i < node->infos_count; i++) {
+                const struct hwloc_info_s *info = &node->infos[i];
+                int r = 0;
+
+                if (strcmp(info->name, "DAXDevice") == 0) {
+                        struct hwloc_dax *dax = reallocarray(d->dax, d->n_dax + 1, sizeof(*dax));
+
+                        if (!dax)
+                                return -ENOMEM;
+                        d->dax = dax;
+                        d->dax[d->n_dax++] = (struct hwloc_dax) { .nid = (int) node->os_index };
+                        r = copy(info->value, strlen(info->value), &d->dax[d->n_dax - 1].device);
+                } else if (strcmp(info->name, "DAXParent") == 0 && d->n_dax > 0 &&
+                           d->dax[d->n_dax - 1].nid == (int) node->os_index && !d->dax[d->n_dax - 1].region)
+                        r = copy_region(info->value, &d->dax[d->n_dax - 1].region);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* hwloc has sizes in KiB. */
+static uint64_t info_bytes(hwloc_obj_t object, const char *name) {
+        const char *text = hwloc_obj_get_info_by_name(object, name);
+        uint64_t kib;
+
+        return text && parse_u64(text, &kib) == 0 && kib <= UINT64_MAX >> 10 ? kib << 10 : 0;
+}
+
+static int add_memdev(struct hwloc_devices *d, hwloc_obj_t object) {
+        struct hwloc_memdev *memdevs;
+
+        if (!object->name || !object->subtype || strcmp(object->subtype, "CXLMem") != 0)
+                return 0;
+        memdevs = reallocarray(d->memdevs, d->n_memdevs + 1, sizeof(*memdevs));
+        if (!memdevs)
+                return -ENOMEM;
+        d->memdevs = memdevs;
+        d->memdevs[d->n_memdevs++] = (struct hwloc_memdev) {
+                .ram_bytes = info_bytes(object, "CXLRAMSize"),
+                .pmem_bytes = info_bytes(object, "CXLPMEMSize"),
+        };
+        return copy(object->name, strlen(object->name), &d->memdevs[d->n_memdevs - 1].name);
+}
+
+int hwloc_read_devices(const char *root_path, struct hwloc_devices **ret) {
+        _cleanup_(restore_environment) struct saved_environment saved = {};
+        _cleanup_hwloc_devices_ struct hwloc_devices *d = calloc(1, sizeof(*d));
+        _cleanup_(destroy) hwloc_topology_t h = NULL;
+        int r;
+
+        if (!d)
+                return -ENOMEM;
+        if (root_path) {
+                r = set_environment(root_path, &saved);
+                if (r < 0)
+                        return r;
+        }
+        r = load(true, &h);
+        if (r < 0)
+                return r;
+        for (hwloc_obj_t o = NULL; r > 0 && (o = hwloc_get_next_obj_by_type(h, HWLOC_OBJ_NUMANODE, o));)
+                if (o->os_index <= NODE_ID_MAX && add_dax(d, o) < 0)
+                        return -ENOMEM;
+        for (hwloc_obj_t o = NULL; r > 0 && (o = hwloc_get_next_obj_by_type(h, HWLOC_OBJ_OS_DEVICE, o));)
+                if (add_memdev(d, o) < 0)
+                        return -ENOMEM;
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+struct hwloc_devices *hwloc_devices_free(struct hwloc_devices *d) {
+        if (!d)
+                return NULL;
+        for (size_t i = 0; i < d->n_dax; i++) {
+                free(d->dax[i].device);
+                free(d->dax[i].region);
+        }
+        for (size_t i = 0; i < d->n_memdevs; i++)
+                free(d->memdevs[i].name);
+        free(d->dax);
+        free(d->memdevs);
+        free(d);
+        return NULL;
 }

@@ -85,24 +85,30 @@ static uint64_t multiply(uint64_t a, uint64_t b) {
         return a != 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
 }
 
+/* A line, and what DAMON tells apart. */
+struct parsed {
+        struct numa_mapping mapping;
+        enum bind_policy policy;        /* _BIND_POLICY_MAX: one that names no nodes */
+        bool file;
+};
+
 /* "7f2d40000000 bind:0 anon=12 dirty=12 N0=10 N1=2 kernelpagesize_kB=4" */
-static int parse_line(struct span line, const struct idset *nodes, struct bound_bytes *sum) {
-        uint64_t address, pages = 0, page_kib = 4, bytes;
-        bool file = false, hugetlb = false;
-        enum bind_policy policy;
+static int parse_line(struct span line, const struct idset *nodes, struct parsed *ret) {
+        struct parsed parsed = {};
+        uint64_t pages = 0, page_kib = 4;
         struct span word;
 
-        if (!take_word(&line, &word) || read_number(word.p, word.end, parse_hex_u64, &address) < 0)
+        if (!take_word(&line, &word) || read_number(word.p, word.end, parse_hex_u64, &parsed.mapping.start) < 0)
                 return -EBADMSG;
-        policy = take_policy(&line);
+        parsed.policy = take_policy(&line);
         while (take_word(&line, &word)) {
                 const char *equals = memchr(word.p, '=', (size_t) (word.end - word.p));
                 uint64_t id, n;
 
                 if (begins_with(&word, "file="))
-                        file = true;
+                        parsed.file = true;
                 else if (!equals)
-                        hugetlb = hugetlb || (begins_with(&word, "huge") && word.end - word.p == 4);
+                        parsed.mapping.hugetlb |= begins_with(&word, "huge") && word.end - word.p == 4;
                 else if (begins_with(&word, "kernelpagesize_kB=")) {
                         if (read_number(equals + 1, word.end, parse_u64, &page_kib) < 0)
                                 return -EBADMSG;
@@ -114,29 +120,49 @@ static int parse_line(struct span line, const struct idset *nodes, struct bound_
                                 pages = add(pages, n);
                 }
         }
-        if (policy == _BIND_POLICY_MAX || hugetlb)
-                return 0;
-        bytes = multiply(pages, multiply(page_kib, 1024));
-        if (file)
-                sum->file[policy] = add(sum->file[policy], bytes);
-        else
-                sum->anon[policy] = add(sum->anon[policy], bytes);
+        parsed.mapping.bytes = multiply(pages, multiply(page_kib, 1024));
+        *ret = parsed;
         return 0;
+}
+
+/* 1, and 0 at the end of the text. */
+static int take_line(const char **text, const char *end, const struct idset *nodes, struct parsed *ret) {
+        const char *feed;
+        int r;
+
+        if (*text >= end)
+                return 0;
+        feed = memchr(*text, '\n', (size_t) (end - *text));
+        r = parse_line((struct span) { .p = *text, .end = feed ? feed : end }, nodes, ret);
+        if (r < 0)
+                return r;
+        *text = feed ? feed + 1 : end;
+        return 1;
+}
+
+int numa_maps_take(const char **text, const char *end, const struct idset *nodes, struct numa_mapping *ret) {
+        struct parsed parsed;
+        int r;
+
+        r = take_line(text, end, nodes, &parsed);
+        if (r > 0)
+                *ret = parsed.mapping;
+        return r;
 }
 
 int numa_maps_parse(const char *text, size_t len, const struct idset *nodes, struct bound_bytes *ret) {
         struct bound_bytes sum = {};
+        struct parsed parsed;
+        int r;
 
-        for (const char *p = text, *end = text + len; p < end;) {
-                const char *feed = memchr(p, '\n', (size_t) (end - p));
-                struct span line = { .p = p, .end = feed ? feed : end };
-                int r;
+        for (const char *p = text; (r = take_line(&p, text + len, nodes, &parsed)) > 0;) {
+                uint64_t *of = parsed.file ? sum.file : sum.anon;
 
-                r = parse_line(line, nodes, &sum);
-                if (r < 0)
-                        return r;
-                p = feed ? feed + 1 : end;
+                if (parsed.policy != _BIND_POLICY_MAX && !parsed.mapping.hugetlb)
+                        of[parsed.policy] = add(of[parsed.policy], parsed.mapping.bytes);
         }
+        if (r < 0)
+                return r;
         *ret = sum;
         return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "base/idset.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,3 +31,16 @@ struct bound_bytes {
  * LRU list, where DAMON takes what it moves from. 0; -EBADMSG when it is not of the kernel's form.
  */
 int numa_maps_parse(const char *text, size_t len, const struct idset *nodes, struct bound_bytes *ret);
+
+/* One mapping of a process, and how much of it lies on certain nodes. */
+struct numa_mapping {
+        uint64_t start;                 /* its first address */
+        uint64_t bytes;                 /* on the nodes, saturating */
+        bool hugetlb;                   /* of the pool of hugetlbfs */
+};
+
+/*
+ * Takes the next line off the text that ends at `end`: 1 with a mapping, 0 at the end of the text, -EBADMSG when it is not of
+ * the kernel's form.
+ */
+int numa_maps_take(const char **text, const char *end, const struct idset *nodes, struct numa_mapping *ret);

@@ -37,7 +37,7 @@ void fixture_done(struct fixture *f) {
 
 int start(struct fixture *f, const char *config, struct diag *d) {
         manager_done(&f->m);
-        return manager_start(&f->m, f->s->root, f->saved, config_of(config), d);
+        return manager_start(&f->m, f->s->root, f->saved, config_of(config), NULL, d);
 }
 
 void started(struct fixture *f, const char *config) {

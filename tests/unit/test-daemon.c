@@ -10,6 +10,7 @@
 #include "tests/support/bus.h"
 #include "tests/support/tiered.h"
 #include "tierd/daemon.h"
+#include "tierd/drained.h"
 #include "tierd/metrics.h"
 #include "tierd/restore.h"
 
@@ -618,6 +619,108 @@ static void test_drain(void **state) {
         as_found(&f);
 }
 
+/* Begins it anew, with a bus of its own; how many nodes it manages, and whether one is left alone. */
+static unsigned managed_anew(struct fixture *f, const char *order, bool *ret_left_alone) {
+        _cleanup_test_bus_ struct test_bus bus;
+        _cleanup_free_ struct call_result *result = calloc(1, sizeof(*result));
+        sd_bus *client;
+        unsigned n;
+
+        assert_non_null(result);
+        client = begin_on_bus(f, &bus);
+        for (int i = 0; i < PATIENCE_MS / 10; i++) {
+                bus_call_manager(client, "Describe", false, result);
+                if (!strstr(result->text, "\"state\": \"starting\""))
+                        break;
+                (void) usleep(10000);
+        }
+        *ret_left_alone = strstr(result->text, "\"left_alone\": true");
+        n = count_on(f->s);
+        if (order) {
+                bus_call_manager(client, order, false, result);
+                if (result->error != 0)
+                        fail_msg("%s: %s", order, result->message);
+        }
+        sd_bus_flush_close_unref(client);
+        return n;
+}
+
+/* A tierd that is started anew, after an orderly end or another, leaves alone what the one before did, until the next boot. */
+static void test_drained_before(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new_untold(SCRATCH_7_2);
+        static const char meminfo[] = "sys/devices/system/node/node2/meminfo";
+        char text[80], numbers[512];
+        bool left_alone;
+        int status;
+
+        (void) state;
+        assert_int_equal(managed_anew(&f, "Drain 2", &left_alone), 3);
+        assert_false(left_alone);
+        assert_true(file_read(f.run, DRAINED_RECORD, text, sizeof(text)) > 0);
+        assert_string_equal(text, "tierd 1 boot 6ff33a5c-6ab6-4e0c-9d1c-3f1d6b1e2a01 nodes 2\n");
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        as_found(&f);
+        assert_int_equal(managed_anew(&f, "Drain 1", &left_alone), 2);
+        assert_true(left_alone);
+        wait_for_log(&f, "5 node 2 was drained before this start, and is left alone until its memory has gone, or `tierctl "
+                         "undrain 2`");
+        assert_int_equal(kill(f.pid, SIGKILL), 0);
+        assert_int_equal(waitpid(f.pid, &status, 0), f.pid);
+
+        /* With nothing to manage, and back. */
+        assert_int_equal(managed_anew(&f, "Undrain 1", &left_alone), 0);
+        wait_for_log(&f, "5 node 1 was drained before this start");
+        assert_int_equal(count_on(f.s), 2);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+
+        /* What has gone in between is used when it comes again. */
+        assert_true(file_read(f.s->root, meminfo, numbers, sizeof(numbers)) > 0);
+        numbers[strlen(numbers) - 1] = '\0';
+        scratch_put(f.s, meminfo, "Node 2 MemTotal: 0 kB\nNode 2 MemFree: 0 kB");
+        assert_int_equal(managed_anew(&f, NULL, &left_alone), 2);
+        assert_int_equal(faccessat(f.run, DRAINED_RECORD, F_OK, 0), -1);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        scratch_put(f.s, meminfo, numbers);
+        assert_int_equal(managed_anew(&f, "Drain 0", &left_alone), 3);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+
+        /* Another boot knows of nothing; nor does anybody of a record that is none. */
+        tiered_reboot(f.s);
+        assert_int_equal(managed_anew(&f, NULL, &left_alone), 3);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        scratch_put(f.s, "run/tierd/drained", "node 1");
+        assert_int_equal(managed_anew(&f, NULL, &left_alone), 3);
+        wait_for_log(&f, "4 /run/tierd/drained: this record of drained nodes is damaged; every node is used");
+        assert_int_equal(faccessat(f.run, DRAINED_RECORD, F_OK, 0), -1);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+}
+
+/* Whom the configuration leaves alone can be drained, which changes nothing, and is left alone when it is given back. */
+static void test_drain_unmanaged(void **state) {
+        _cleanup_fixture_ struct fixture f = fixture_new_untold(SCRATCH_7_2);
+        bool left_alone;
+
+        (void) state;
+        scratch_put(f.s, "run/tierd.yaml", "nodes: {2: {managed: false}}");
+        assert_int_equal(managed_anew(&f, "Drain 2", &left_alone), 2);
+        assert_true(left_alone);
+        assert_int_equal(count_on(f.s), 2);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        assert_int_equal(managed_anew(&f, "Undrain 2", &left_alone), 2);
+        assert_true(left_alone);
+        assert_int_equal(count_on(f.s), 2);
+        assert_int_equal(kill(f.pid, SIGTERM), 0);
+        ended(&f, 0);
+        as_found(&f);
+}
+
 static void one_began(void) {
         struct pollfd p = { .fd = begun[0], .events = POLLIN };
         char c;
@@ -886,6 +989,8 @@ int main(void) {
                 cmocka_unit_test(test_groups_all_the_time),
                 cmocka_unit_test(test_metrics_hang),
                 cmocka_unit_test(test_drain),
+                cmocka_unit_test(test_drained_before),
+                cmocka_unit_test(test_drain_unmanaged),
                 cmocka_unit_test(test_pause_and_failure),
                 cmocka_unit_test(test_patience),
                 cmocka_unit_test(test_prepare),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "topology/cxl.h"
+#include "tests/support/example-expanders.h"
 #include "tierctl/topology-cxl.h"
 
 #include <setjmp.h>
@@ -12,47 +12,6 @@
 #include <cmocka.h>
 
 #define GIB (UINT64_C(1) << 30)
-
-/* Two devices in one region, a region each for two more of which one is empty, and one device that is in none. */
-static struct expanders *expanders_new(void) {
-        struct expanders *e = calloc(1, sizeof(*e));
-
-        assert_non_null(e);
-        e->items = calloc(4, sizeof(*e->items));
-        e->regions = calloc(3, sizeof(*e->regions));
-        assert_non_null(e->items);
-        assert_non_null(e->regions);
-        e->n = 4;
-        e->n_regions = 3;
-        for (size_t i = 0; i < e->n; i++) {
-                e->items[i] = (struct expander) {
-                        .serial = 0x10 + i,
-                        .ram_bytes = GIB,
-                        .near_node = i == 3 ? -1 : 0,
-                        .in_region = i < 3,
-                };
-                assert_true(asprintf(&e->items[i].name, "mem%zu", 3 - i) > 0);
-        }
-        for (size_t i = 0; i < e->n_regions; i++) {
-                struct expander_region *r = &e->regions[i];
-
-                r->committed = r->enabled = i < 2;
-                r->interleave_ways = i == 0 ? 2 : 1;
-                r->interleave_granularity = 256;
-                assert_true(asprintf(&r->name, "region%zu", i) > 0);
-        }
-        e->regions[0].range = (struct mem_range) { 4 * GIB, 6 * GIB };
-        e->regions[0].expanders = calloc(2, sizeof(size_t));
-        assert_non_null(e->regions[0].expanders);
-        e->regions[0].expanders[0] = 1;
-        e->regions[0].n_expanders = 2;
-        e->regions[1].range = (struct mem_range) { 6 * GIB, 7 * GIB };
-        e->regions[1].expanders = calloc(1, sizeof(size_t));
-        assert_non_null(e->regions[1].expanders);
-        e->regions[1].expanders[0] = 2;
-        e->regions[1].n_expanders = 1;
-        return e;
-}
 
 static void place(struct expanders *e, const struct mem_range *node1, size_t n1, const struct mem_range *node2, size_t n2) {
         struct node nodes[] = {
@@ -67,7 +26,7 @@ static void place(struct expanders *e, const struct mem_range *node1, size_t n1,
 static void test_place(void **state) {
         static const struct mem_range all = { 4 * GIB, 7 * GIB }, dram_too = { 0, 5 * GIB }, rest = { 5 * GIB, 6 * GIB },
                                       more = { 5 * GIB - GIB / 4, 6 * GIB };
-        _cleanup_expanders_ struct expanders *e = expanders_new();
+        _cleanup_expanders_ struct expanders *e = example_expanders();
 
         (void) state;
         place(e, NULL, 0, NULL, 0);
@@ -99,7 +58,7 @@ static void assert_json(json_object *o, const char *expected) {
 
 static void test_json(void **state) {
         static const struct mem_range all = { 4 * GIB, 7 * GIB };
-        _cleanup_expanders_ struct expanders *e = expanders_new();
+        _cleanup_expanders_ struct expanders *e = example_expanders();
         json_object *o;
 
         (void) state;
@@ -122,10 +81,51 @@ static void test_json(void **state) {
         (void) json_object_put(o);
 }
 
+/* What a device calls its firmware is its own affair: any bytes, and none of them reaches a terminal or spoils the JSON. */
+static void test_text(void **state) {
+        static const struct {
+                const char *text, *shown;
+        } cases[] = {
+                { "BWFW VERSION 00", "BWFW VERSION 00"      },
+                { "1.0\033[31m\a\b", "1.0?[31m??"           },
+                { "1.0\n2.0\r\n", "1.0 2.0? "              },
+                { "\x9b" "31m", "?31m"                      },
+                { "\xc2\x9b" "31m", "??31m"                 },
+                { "\xff\xfe cut \xe2\x82", "?? cut ??"      },
+                { "\"},{\"memdev\":\"mem9\\", "\"},{\"memdev\":\"mem9\\" },
+                { "größe", "größe"                          },
+        };
+        _cleanup_expanders_ struct expanders *e = example_expanders();
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                json_object *o, *read, *memdevs, *text;
+
+                free(e->items[0].firmware);
+                assert_int_equal(expander_text(&e->items[0].firmware, cases[i].text), 0);
+                assert_string_equal(e->items[0].firmware, cases[i].shown);
+                o = cxl_to_json(e);
+                read = json_tokener_parse(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY));
+                assert_non_null(read);
+                assert_true(json_object_object_get_ex(read, "memdevs", &memdevs));
+                assert_int_equal(json_object_array_length(memdevs), 4);
+                assert_true(json_object_object_get_ex(json_object_array_get_idx(memdevs, 0), "firmware", &text));
+                assert_string_equal(json_object_get_string(text), cases[i].shown);
+                (void) json_object_put(read);
+                (void) json_object_put(o);
+        }
+        free(e->items[0].firmware);
+        assert_int_equal(expander_text(&e->items[0].firmware, ""), 0);
+        assert_null(e->items[0].firmware);
+        assert_int_equal(expander_text(&e->items[0].firmware, NULL), 0);
+        assert_null(e->items[0].firmware);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_place),
                 cmocka_unit_test(test_json),
+                cmocka_unit_test(test_text),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ hbm                    DRAM with CPUs and a faster CPU-less node, by HMAT; 2 x 2
 cpu-memoryless         CPUs on a node without memory, memory on two CPU-less nodes, by HMAT
 gaps                   nodes 0, 2 and 5: ids with holes, by distance; 3 x 256 MiB
 single                 one node; 512 MiB
+cxl-sockets            two sockets, an expander of 512 MiB at each, and one window over both
 cxl                    DRAM with CPUs, and a CXL expander that nobody has made a region of; 1 GiB each
 cxl-two                the same with two expanders of 512 MiB below one window
 EOF
@@ -177,6 +178,20 @@ machine_args() {
 		m_board 2 1G,maxmem=8G,slots=4 cxl=on
 		m_node 0 1G cpus=0-1
 		m_cxl 4G 512M 0x1234 0x5678
+		;;
+	cxl-sockets)
+		m_board 2,sockets=2,cores=1,threads=1 1G,maxmem=8G,slots=4 cxl=on
+		m_node 0 512M cpus=0
+		m_node 1 512M cpus=1
+		m_dist 0 1 21
+		printf '%s\n' -cpu max,hypervisor=off,erms=off,fsrm=off \
+			-device pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1,numa_node=0 -device pxb-cxl,bus_nr=48,bus=pcie.0,id=cxl.2,numa_node=1 \
+			-M cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.targets.1=cxl.2,cxl-fmw.0.size=4G
+		for socket in 1 2; do
+			printf '%s\n' -object "memory-backend-ram,id=vmem$socket,share=on,size=512M" \
+				-device "cxl-rp,port=$socket,bus=cxl.$socket,id=rp$socket,chassis=0,slot=$((socket + 1))" \
+				-device "cxl-type3,bus=rp$socket,volatile-memdev=vmem$socket,id=cxl-vmem$socket,sn=0x${socket}000"
+		done
 		;;
 	single)
 		m_board 2 512M

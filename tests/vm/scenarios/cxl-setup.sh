@@ -1,5 +1,5 @@
 # An expander from power-on to a tier, through each fault of deployment that doctor tells of: its text, that it goes when the cure is
-# done, and that `cxl list`, `daxctl list` and `tierctl topology` agree on what there is.
+# done, and that `cxl list`, `daxctl list`, hwloc and `tierctl topology` agree on what there is.
 # machine: cxl
 # init: systemd
 # package: ndctl daxctl
@@ -77,7 +77,8 @@ daxctl reconfigure-device --mode=system-ram --force dax0.0
 doctor_silent dax-mode
 wait_for 30 cxl_has_memory || say "FAILED: node $node has no memory"
 
-# --- three tools, one machine
+# --- four tools, one machine
+doctor_finds cxl-hwloc ok "hwloc and libcxl agree on the expanders"
 tierctl topology --json >/out/topology.json
 tierctl topology >/out/topology.txt
 cxl list -R >/out/cxl-regions.json
