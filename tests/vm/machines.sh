@@ -13,11 +13,15 @@ hotplug                three-tiers-distance with node 2 as a memory module, whic
 two-sockets-private    two sockets, each with an expander of its own nearby, by HMAT; 4 x 512 MiB
 two-sockets-shared     two sockets that share one CPU-less node, by distance; 3 x 256 MiB
 hbm                    DRAM with CPUs and a faster CPU-less node, by HMAT; 2 x 256 MiB
+hmat-levels            HBM above DRAM, and below it two equal nodes and a slower one, by HMAT; 5 x 128 MiB
+hmat-latency           three-tiers with latencies alone in HMAT, of which the kernel makes no tiers; 3 x 256 MiB
+hmat-cxl               DRAM with CPUs, a slower CPU-less node, and a CXL expander behind a generic port, by HMAT
 cpu-memoryless         CPUs on a node without memory, memory on two CPU-less nodes, by HMAT
 gaps                   nodes 0, 2 and 5: ids with holes, by distance; 3 x 256 MiB
 single                 one node; 512 MiB
 cxl                    DRAM with CPUs, and a CXL expander that nobody has made a region of; 1 GiB each
 cxl-two                the same with two expanders of 512 MiB below one window
+cxl-windows            two expanders of 512 MiB, each below a host bridge and a window of its own, and a window over both
 EOF
 }
 
@@ -39,25 +43,35 @@ m_dist() { # SRC DST VALUE
 	printf '%s\n' -numa "dist,src=$1,dst=$2,val=$3"
 }
 
-m_hmat() { # INITIATOR TARGET LATENCY_NS BANDWIDTH
-	printf '%s\n' \
-		-numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-latency,latency=$3" \
-		-numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-bandwidth,bandwidth=$4"
+m_hmat() { # INITIATOR TARGET LATENCY_NS [BANDWIDTH]
+	printf '%s\n' -numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-latency,latency=$3"
+	[ $# -lt 4 ] ||
+		printf '%s\n' -numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-bandwidth,bandwidth=$4"
 }
 
 # Without hypervisor=off the kernel refuses to commit a region ("Failed to synchronize CPU cache state"); string instructions are slow on
 # memory that QEMU emulates access by access.
-m_cxl() { # WINDOW-SIZE SIZE SERIAL...
+m_cxl_cpu() {
+	printf '%s\n' -cpu max,hypervisor=off,erms=off,fsrm=off
+}
+m_cxl_bridge() { # NUMBER
+	printf '%s\n' -device "pxb-cxl,bus_nr=$(($1 * 12)),bus=pcie.0,id=cxl.$1,numa_node=0"
+}
+m_cxl_device() { # BRIDGE PORT SIZE SERIAL
+	printf '%s\n' -object "memory-backend-ram,id=vmem$2,share=on,size=$3" \
+		-device "cxl-rp,port=$2,bus=cxl.$1,id=rp$2,chassis=0,slot=$(($2 + 2))" \
+		-device "cxl-type3,bus=rp$2,volatile-memdev=vmem$2,id=cxl-vmem$2,sn=$4"
+}
+m_cxl() { # WINDOW-SIZE SIZE SERIAL...: all below one window
 	window=$1
 	size=$2
 	shift 2
-	printf '%s\n' -cpu max,hypervisor=off,erms=off,fsrm=off -device pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1,numa_node=0 \
-		-M "cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=$window"
+	m_cxl_cpu
+	m_cxl_bridge 1
+	printf '%s\n' -M "cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=$window"
 	port=0
 	for serial; do
-		printf '%s\n' -object "memory-backend-ram,id=vmem$port,share=on,size=$size" \
-			-device "cxl-rp,port=$port,bus=cxl.1,id=rp$port,chassis=0,slot=$((port + 2))" \
-			-device "cxl-type3,bus=rp$port,volatile-memdev=vmem$port,id=cxl-vmem$port,sn=$serial"
+		m_cxl_device 1 $port "$size" "$serial"
 		port=$((port + 1))
 	done
 }
@@ -136,6 +150,47 @@ machine_args() {
 		m_hmat 0 0 100 10G
 		m_hmat 0 1 50 40G
 		;;
+	hmat-levels)
+		m_board 2 640M hmat=on
+		m_node 0 128M cpus=0-1,initiator=0
+		for near in 1 2 3 4; do m_node $near 128M initiator=0; done
+		for near in 1 2 3 4; do
+			m_dist 0 $near 20
+			for far in 1 2 3 4; do [ $far -le $near ] || m_dist $near $far 30; done
+		done
+		m_hmat 0 0 100 10G
+		m_hmat 0 1 50 40G
+		m_hmat 0 2 250 4G
+		m_hmat 0 3 250 4G
+		m_hmat 0 4 500 2G
+		;;
+	hmat-latency)
+		m_board 2 768M hmat=on
+		m_node 0 256M cpus=0-1,initiator=0
+		m_node 1 256M initiator=0
+		m_node 2 256M initiator=0
+		m_dist 0 1 20
+		m_dist 0 2 20
+		m_dist 1 2 20
+		m_hmat 0 0 100
+		m_hmat 0 1 400
+		m_hmat 0 2 200
+		;;
+	hmat-cxl)
+		# What lies behind a generic port has no entry in HMAT: the kernel adds what the expander says of itself (CDAT) to the way there.
+		m_board 2 768M,maxmem=8G,slots=4 hmat=on,cxl=on
+		m_node 0 512M cpus=0-1,initiator=0
+		m_node 1 256M initiator=0
+		m_node 2 -
+		m_cxl 4G 512M 0x1234
+		printf '%s\n' -object acpi-generic-port,id=gp0,pci-bus=cxl.1,node=2
+		m_dist 0 1 20
+		m_dist 0 2 20
+		m_dist 1 2 20
+		m_hmat 0 0 100 10G
+		m_hmat 0 1 130 8G
+		m_hmat 0 2 150 8G
+		;;
 	cpu-memoryless)
 		m_board 2 512M hmat=on
 		m_node 0 - cpus=0-1,initiator=0
@@ -177,6 +232,17 @@ machine_args() {
 		m_board 2 1G,maxmem=8G,slots=4 cxl=on
 		m_node 0 1G cpus=0-1
 		m_cxl 4G 512M 0x1234 0x5678
+		;;
+	cxl-windows)
+		m_board 2 1G,maxmem=8G,slots=4 cxl=on
+		m_node 0 1G cpus=0-1
+		m_cxl_cpu
+		m_cxl_bridge 1
+		m_cxl_bridge 2
+		m_cxl_device 1 0 512M 0x1234
+		m_cxl_device 2 1 512M 0x5678
+		printf '%s\n' -M "cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=2G,cxl-fmw.1.targets.0=cxl.2,cxl-fmw.1.size=2G,\
+cxl-fmw.2.targets.0=cxl.1,cxl-fmw.2.targets.1=cxl.2,cxl-fmw.2.size=2G"
 		;;
 	single)
 		m_board 2 512M
