@@ -97,19 +97,19 @@ blocks() {
 	block=$((0x$(cat "$MEMORY"/block_size_bytes)))
 	at=$(($(cat "$CXL/$region/resource") / block)) end=$((at + $(cat "$CXL/$region/size") / block))
 	online=0 all=$((end - at))
-	while [ $at -lt $end ]; do
-		[ "$(cat "$MEMORY"/memory$at/state 2>/dev/null)" != online ] || online=$((online + 1))
+	while [ "$at" -lt "$end" ]; do
+		[ "$(cat "$MEMORY/memory$at/state" 2>/dev/null)" != online ] || online=$((online + 1))
 		at=$((at + 1))
 	done
 }
 is_online() {
 	blocks
-	[ $online = $all ]
+	[ "$online" = "$all" ]
 }
 goes_offline() {
 	daxctl offline-memory "${DAX##*/}" >/dev/null 2>&1
 	blocks
-	[ $online = 0 ]
+	[ "$online" = 0 ]
 }
 down() { # REGION
 	region=$1 DAX=/sys/bus/dax/devices/$(dax_of "$1")
