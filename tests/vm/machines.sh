@@ -21,6 +21,7 @@ gaps                   nodes 0, 2 and 5: ids with holes, by distance; 3 x 256 Mi
 single                 one node; 512 MiB
 cxl                    DRAM with CPUs, and a CXL expander that nobody has made a region of; 1 GiB each
 cxl-two                the same with two expanders of 512 MiB below one window
+cxl-mixed              768 MiB of DRAM with CPUs, and 256 MiB in the node that the window of a CXL expander of 512 MiB belongs to
 cxl-windows            two expanders of 512 MiB, each below a host bridge and a window of its own, and a window over both
 EOF
 }
@@ -54,8 +55,8 @@ m_hmat() { # INITIATOR TARGET LATENCY_NS [BANDWIDTH]
 m_cxl_cpu() {
 	printf '%s\n' -cpu max,hypervisor=off,erms=off,fsrm=off
 }
-m_cxl_bridge() { # NUMBER
-	printf '%s\n' -device "pxb-cxl,bus_nr=$(($1 * 12)),bus=pcie.0,id=cxl.$1,numa_node=0"
+m_cxl_bridge() { # NUMBER [NODE]
+	printf '%s\n' -device "pxb-cxl,bus_nr=$(($1 * 12)),bus=pcie.0,id=cxl.$1${2:+,numa_node=$2}"
 }
 m_cxl_device() { # BRIDGE PORT SIZE SERIAL
 	printf '%s\n' -object "memory-backend-ram,id=vmem$2,share=on,size=$3" \
@@ -67,13 +68,63 @@ m_cxl() { # WINDOW-SIZE SIZE SERIAL...: all below one window
 	size=$2
 	shift 2
 	m_cxl_cpu
-	m_cxl_bridge 1
+	m_cxl_bridge 1 0
 	printf '%s\n' -M "cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=$window"
 	port=0
 	for serial; do
 		m_cxl_device 1 $port "$size" "$serial"
 		port=$((port + 1))
 	done
+}
+
+# A number as bytes, the lowest first.
+bytes() { # COUNT NUMBER
+	count=$1
+	number=$2
+	while [ "$count" -gt 0 ]; do
+		# shellcheck disable=SC2059 # the format is the byte
+		printf "\\$(printf %03o $((number & 255)))"
+		number=$((number >> 8))
+		count=$((count - 1))
+	done
+}
+# The firmware's table of nodes (ACPI 6.5, 5.2.16), for what QEMU's own cannot say. It goes to M_DIR, without which only its name is printed.
+# An argument is cpu:NODE:APIC-ID, memory:NODE:START:SIZE, or later:NODE:START:SIZE for memory that may come.
+m_srat() { # ENTRY...
+	printf '%s\n' -acpitable "sig=SRAT,rev=3,data=${M_DIR-}/srat"
+	[ -n "${M_DIR-}" ] || return 0
+	{
+		bytes 4 1
+		bytes 8 0
+		for entry; do
+			IFS=: read -r kind domain start size <<EOF
+$entry
+EOF
+			case $kind in
+			cpu)
+				bytes 2 $((16 << 8))
+				bytes 1 "$domain"
+				bytes 1 "$start"
+				bytes 4 1
+				bytes 8 0
+				;;
+			memory | later)
+				bytes 2 $((40 << 8 | 1))
+				bytes 4 "$domain"
+				bytes 2 0
+				bytes 8 $((start))
+				bytes 8 $((size))
+				bytes 4 0
+				# Bit 0: in use; bit 1: it may come.
+				case $kind in
+				memory) bytes 4 1 ;;
+				*) bytes 4 3 ;;
+				esac
+				bytes 8 0
+				;;
+			esac
+		done
+	} >"$M_DIR/srat"
 }
 
 # --- machines
@@ -233,12 +284,22 @@ machine_args() {
 		m_node 0 1G cpus=0-1
 		m_cxl 4G 512M 0x1234 0x5678
 		;;
+	cxl-mixed)
+		# Without nodes of QEMU's, which make a table of its own, and without hotplug, which makes nodes. The window begins 256 MiB above
+		# 4 GiB, after its bridge's registers.
+		m_board 2 1G cxl=on
+		m_cxl_cpu
+		m_cxl_bridge 1
+		m_cxl_device 1 0 512M 0x1234
+		printf '%s\n' -M cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=1G
+		m_srat cpu:0:0 cpu:0:1 memory:0:0:0x30000000 memory:1:0x30000000:0x10000000 later:1:0x110000000:0x10000000
+		;;
 	cxl-windows)
 		m_board 2 1G,maxmem=8G,slots=4 cxl=on
 		m_node 0 1G cpus=0-1
 		m_cxl_cpu
-		m_cxl_bridge 1
-		m_cxl_bridge 2
+		m_cxl_bridge 1 0
+		m_cxl_bridge 2 0
 		m_cxl_device 1 0 512M 0x1234
 		m_cxl_device 2 1 512M 0x5678
 		printf '%s\n' -M "cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=2G,cxl-fmw.1.targets.0=cxl.2,cxl-fmw.1.size=2G,\
