@@ -146,7 +146,7 @@ static void usage(FILE *to) {
               "  --bind               the sets stay bound to their nodes: mbind(MPOL_BIND), as databases do it\n"
               "  --frames             tell with each sample how many pages are not in the frame any more that they had at the\n"
               "                       start: those that moved, if only to and fro between two samples (needs root)\n"
-              "  --words N            touch so many words of each page, 512 at most (1): where memory is slow, not the way to it\n"
+              "  --words N            touch so many words of each page (1, at most 512): for memory that is slow itself\n"
               "  --pass-every TIME    a pass over a touched set starts at most so often (20ms)\n"
               "  --flush-every SIZE   flush the CPU's TLB after touching so much, and after each pass (4M);\n"
               "                       0 for never: then an emulated CPU hides accesses from DAMON\n"
