@@ -13,12 +13,17 @@ hotplug                three-tiers-distance with node 2 as a memory module, whic
 two-sockets-private    two sockets, each with an expander of its own nearby, by HMAT; 4 x 512 MiB
 two-sockets-shared     two sockets that share one CPU-less node, by distance; 3 x 256 MiB
 hbm                    DRAM with CPUs and a faster CPU-less node, by HMAT; 2 x 256 MiB
+hmat-levels            HBM above DRAM, and below it two equal nodes and a slower one, by HMAT; 5 x 128 MiB
+hmat-latency           three-tiers with latencies alone in HMAT, of which the kernel makes no tiers; 3 x 256 MiB
+hmat-cxl               DRAM with CPUs, a slower CPU-less node, and a CXL expander behind a generic port, by HMAT
 cpu-memoryless         CPUs on a node without memory, memory on two CPU-less nodes, by HMAT
 gaps                   nodes 0, 2 and 5: ids with holes, by distance; 3 x 256 MiB
 single                 one node; 512 MiB
 cxl-sockets            two sockets, an expander of 512 MiB at each, and one window over both
 cxl                    DRAM with CPUs, and a CXL expander that nobody has made a region of; 1 GiB each
 cxl-two                the same with two expanders of 512 MiB below one window
+cxl-mixed              768 MiB of DRAM with CPUs, and 256 MiB in the node that the window of a CXL expander of 512 MiB belongs to
+cxl-windows            two expanders of 512 MiB, each below a host bridge and a window of its own, and a window over both
 EOF
 }
 
@@ -40,27 +45,87 @@ m_dist() { # SRC DST VALUE
 	printf '%s\n' -numa "dist,src=$1,dst=$2,val=$3"
 }
 
-m_hmat() { # INITIATOR TARGET LATENCY_NS BANDWIDTH
-	printf '%s\n' \
-		-numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-latency,latency=$3" \
-		-numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-bandwidth,bandwidth=$4"
+m_hmat() { # INITIATOR TARGET LATENCY_NS [BANDWIDTH]
+	printf '%s\n' -numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-latency,latency=$3"
+	[ $# -lt 4 ] ||
+		printf '%s\n' -numa "hmat-lb,initiator=$1,target=$2,hierarchy=memory,data-type=access-bandwidth,bandwidth=$4"
 }
 
 # Without hypervisor=off the kernel refuses to commit a region ("Failed to synchronize CPU cache state"); string instructions are slow on
 # memory that QEMU emulates access by access.
-m_cxl() { # WINDOW-SIZE SIZE SERIAL...
+m_cxl_cpu() {
+	printf '%s\n' -cpu max,hypervisor=off,erms=off,fsrm=off
+}
+m_cxl_bridge() { # NUMBER [NODE]
+	printf '%s\n' -device "pxb-cxl,bus_nr=$(($1 * 12)),bus=pcie.0,id=cxl.$1${2:+,numa_node=$2}"
+}
+m_cxl_device() { # BRIDGE PORT SIZE SERIAL
+	printf '%s\n' -object "memory-backend-ram,id=vmem$2,share=on,size=$3" \
+		-device "cxl-rp,port=$2,bus=cxl.$1,id=rp$2,chassis=0,slot=$(($2 + 2))" \
+		-device "cxl-type3,bus=rp$2,volatile-memdev=vmem$2,id=cxl-vmem$2,sn=$4"
+}
+m_cxl() { # WINDOW-SIZE SIZE SERIAL...: all below one window
 	window=$1
 	size=$2
 	shift 2
-	printf '%s\n' -cpu max,hypervisor=off,erms=off,fsrm=off -device pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1,numa_node=0 \
-		-M "cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=$window"
+	m_cxl_cpu
+	m_cxl_bridge 1 0
+	printf '%s\n' -M "cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=$window"
 	port=0
 	for serial; do
-		printf '%s\n' -object "memory-backend-ram,id=vmem$port,share=on,size=$size" \
-			-device "cxl-rp,port=$port,bus=cxl.1,id=rp$port,chassis=0,slot=$((port + 2))" \
-			-device "cxl-type3,bus=rp$port,volatile-memdev=vmem$port,id=cxl-vmem$port,sn=$serial"
+		m_cxl_device 1 $port "$size" "$serial"
 		port=$((port + 1))
 	done
+}
+
+# A number as bytes, the lowest first.
+bytes() { # COUNT NUMBER
+	count=$1
+	number=$2
+	while [ "$count" -gt 0 ]; do
+		# shellcheck disable=SC2059 # the format is the byte
+		printf "\\$(printf %03o $((number & 255)))"
+		number=$((number >> 8))
+		count=$((count - 1))
+	done
+}
+# The firmware's table of nodes (ACPI 6.5, 5.2.16), for what QEMU's own cannot say. It goes to M_DIR, without which only its name is printed.
+# An argument is cpu:NODE:APIC-ID, memory:NODE:START:SIZE, or later:NODE:START:SIZE for memory that may come.
+m_srat() { # ENTRY...
+	printf '%s\n' -acpitable "sig=SRAT,rev=3,data=${M_DIR-}/srat"
+	[ -n "${M_DIR-}" ] || return 0
+	{
+		bytes 4 1
+		bytes 8 0
+		for entry; do
+			IFS=: read -r kind domain start size <<EOF
+$entry
+EOF
+			case $kind in
+			cpu)
+				bytes 2 $((16 << 8))
+				bytes 1 "$domain"
+				bytes 1 "$start"
+				bytes 4 1
+				bytes 8 0
+				;;
+			memory | later)
+				bytes 2 $((40 << 8 | 1))
+				bytes 4 "$domain"
+				bytes 2 0
+				bytes 8 $((start))
+				bytes 8 $((size))
+				bytes 4 0
+				# Bit 0: in use; bit 1: it may come.
+				case $kind in
+				memory) bytes 4 1 ;;
+				*) bytes 4 3 ;;
+				esac
+				bytes 8 0
+				;;
+			esac
+		done
+	} >"$M_DIR/srat"
 }
 
 # --- machines
@@ -137,6 +202,47 @@ machine_args() {
 		m_hmat 0 0 100 10G
 		m_hmat 0 1 50 40G
 		;;
+	hmat-levels)
+		m_board 2 640M hmat=on
+		m_node 0 128M cpus=0-1,initiator=0
+		for near in 1 2 3 4; do m_node $near 128M initiator=0; done
+		for near in 1 2 3 4; do
+			m_dist 0 $near 20
+			for far in 1 2 3 4; do [ $far -le $near ] || m_dist $near $far 30; done
+		done
+		m_hmat 0 0 100 10G
+		m_hmat 0 1 50 40G
+		m_hmat 0 2 250 4G
+		m_hmat 0 3 250 4G
+		m_hmat 0 4 500 2G
+		;;
+	hmat-latency)
+		m_board 2 768M hmat=on
+		m_node 0 256M cpus=0-1,initiator=0
+		m_node 1 256M initiator=0
+		m_node 2 256M initiator=0
+		m_dist 0 1 20
+		m_dist 0 2 20
+		m_dist 1 2 20
+		m_hmat 0 0 100
+		m_hmat 0 1 400
+		m_hmat 0 2 200
+		;;
+	hmat-cxl)
+		# What lies behind a generic port has no entry in HMAT: the kernel adds what the expander says of itself (CDAT) to the way there.
+		m_board 2 768M,maxmem=8G,slots=4 hmat=on,cxl=on
+		m_node 0 512M cpus=0-1,initiator=0
+		m_node 1 256M initiator=0
+		m_node 2 -
+		m_cxl 4G 512M 0x1234
+		printf '%s\n' -object acpi-generic-port,id=gp0,pci-bus=cxl.1,node=2
+		m_dist 0 1 20
+		m_dist 0 2 20
+		m_dist 1 2 20
+		m_hmat 0 0 100 10G
+		m_hmat 0 1 130 8G
+		m_hmat 0 2 150 8G
+		;;
 	cpu-memoryless)
 		m_board 2 512M hmat=on
 		m_node 0 - cpus=0-1,initiator=0
@@ -184,14 +290,33 @@ machine_args() {
 		m_node 0 512M cpus=0
 		m_node 1 512M cpus=1
 		m_dist 0 1 21
-		printf '%s\n' -cpu max,hypervisor=off,erms=off,fsrm=off \
-			-device pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1,numa_node=0 -device pxb-cxl,bus_nr=48,bus=pcie.0,id=cxl.2,numa_node=1 \
-			-M cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.targets.1=cxl.2,cxl-fmw.0.size=4G
-		for socket in 1 2; do
-			printf '%s\n' -object "memory-backend-ram,id=vmem$socket,share=on,size=512M" \
-				-device "cxl-rp,port=$socket,bus=cxl.$socket,id=rp$socket,chassis=0,slot=$((socket + 1))" \
-				-device "cxl-type3,bus=rp$socket,volatile-memdev=vmem$socket,id=cxl-vmem$socket,sn=0x${socket}000"
-		done
+		m_cxl_cpu
+		m_cxl_bridge 1 0
+		m_cxl_bridge 2 1
+		printf '%s\n' -M cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.targets.1=cxl.2,cxl-fmw.0.size=4G
+		m_cxl_device 1 1 512M 0x1000
+		m_cxl_device 2 2 512M 0x2000
+		;;
+	cxl-mixed)
+		# Without nodes of QEMU's, which make a table of its own, and without hotplug, which makes nodes. The window begins 256 MiB above
+		# 4 GiB, after its bridge's registers.
+		m_board 2 1G cxl=on
+		m_cxl_cpu
+		m_cxl_bridge 1
+		m_cxl_device 1 0 512M 0x1234
+		printf '%s\n' -M cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=1G
+		m_srat cpu:0:0 cpu:0:1 memory:0:0:0x30000000 memory:1:0x30000000:0x10000000 later:1:0x110000000:0x10000000
+		;;
+	cxl-windows)
+		m_board 2 1G,maxmem=8G,slots=4 cxl=on
+		m_node 0 1G cpus=0-1
+		m_cxl_cpu
+		m_cxl_bridge 1 0
+		m_cxl_bridge 2 0
+		m_cxl_device 1 0 512M 0x1234
+		m_cxl_device 2 1 512M 0x5678
+		printf '%s\n' -M "cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=2G,cxl-fmw.1.targets.0=cxl.2,cxl-fmw.1.size=2G,\
+cxl-fmw.2.targets.0=cxl.1,cxl-fmw.2.targets.1=cxl.2,cxl-fmw.2.size=2G"
 		;;
 	single)
 		m_board 2 512M

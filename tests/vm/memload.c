@@ -66,6 +66,7 @@ static struct {
         uint64_t duration_ns;   /* 0: until told to quit */
         uint64_t pass_ns;
         uint64_t flush_pages;   /* 0: only at the end of a pass */
+        uint64_t words;         /* touched of each page, a cache line apart as far as there are lines */
         bool flush;
         bool bind;              /* the sets stay bound to their nodes */
         bool frames;            /* watch the frames of their pages */
@@ -80,6 +81,7 @@ static struct {
         .interval_ns = 1000000000ULL,
         .pass_ns = 20000000ULL,
         .flush_pages = 4UL * 1024 * 1024 / PAGE_BYTES,
+        .words = 1,
         .flush = true,
 };
 
@@ -144,6 +146,7 @@ static void usage(FILE *to) {
               "  --bind               the sets stay bound to their nodes: mbind(MPOL_BIND), as databases do it\n"
               "  --frames             tell with each sample how many pages are not in the frame any more that they had at the\n"
               "                       start: those that moved, if only to and fro between two samples (needs root)\n"
+              "  --words N            touch so many words of each page (1, at most 512): for memory that is slow itself\n"
               "  --pass-every TIME    a pass over a touched set starts at most so often (20ms)\n"
               "  --flush-every SIZE   flush the CPU's TLB after touching so much, and after each pass (4M);\n"
               "                       0 for never: then an emulated CPU hides accesses from DAMON\n"
@@ -285,13 +288,14 @@ static void set_add(const char *argument) {
 }
 
 static void arguments_parse(int argc, char *argv[]) {
-        enum { SET = 256, THP, ORDER, BIND, FRAMES, PASS, FLUSH, INTERVAL, STRIDE, DURATION, CONTROL, HELP };
+        enum { SET = 256, THP, ORDER, BIND, FRAMES, WORDS, PASS, FLUSH, INTERVAL, STRIDE, DURATION, CONTROL, HELP };
         static const struct option options[] = {
                 { "set", required_argument, NULL, SET },
                 { "thp", required_argument, NULL, THP },
                 { "order", required_argument, NULL, ORDER },
                 { "bind", no_argument, NULL, BIND },
                 { "frames", no_argument, NULL, FRAMES },
+                { "words", required_argument, NULL, WORDS },
                 { "pass-every", required_argument, NULL, PASS },
                 { "flush-every", required_argument, NULL, FLUSH },
                 { "interval", required_argument, NULL, INTERVAL },
@@ -328,6 +332,10 @@ static void arguments_parse(int argc, char *argv[]) {
                         break;
                 case FRAMES:
                         load.frames = true;
+                        break;
+                case WORDS:
+                        if (!parse_size(optarg, &load.words) || load.words == 0 || load.words > PAGE_BYTES / sizeof(uint64_t))
+                                die(USAGE_ERROR, "'%s' is no number of words: 1 to 512", optarg);
                         break;
                 case PASS:
                         if (!parse_time(optarg, &load.pass_ns))
@@ -568,6 +576,11 @@ static void tlb_flush(Set *set) {
         atomic_fetch_add(&set->flushes, 1);
 }
 
+/* In a page: one word of each of its 64 cache lines, then the next word of each. */
+static uint64_t word_offset(uint64_t word) {
+        return word % 64 * 64 + word / 64 * sizeof(uint64_t);
+}
+
 /* Touches the next pages of a set, up to a flush or the end of the pass. */
 static void set_touch(Set *set) {
         uint64_t pages = set->bytes / PAGE_BYTES, end = pages, now;
@@ -579,7 +592,8 @@ static void set_touch(Set *set) {
         for (uint64_t i = set->cursor; i < end; i++) {
                 uint64_t page = set->order ? set->order[i] : i;
 
-                ++*(volatile uint64_t *) (set->memory + page * PAGE_BYTES);
+                for (uint64_t word = 0; word < load.words; word++)
+                        ++*(volatile uint64_t *) (set->memory + page * PAGE_BYTES + word_offset(word));
         }
         atomic_fetch_add(&set->ops, end - set->cursor);
         set->cursor = end;

@@ -1,7 +1,9 @@
-# Hot memory on an expander and cold memory in DRAM change places, and the workload gets faster by it: its passes with nothing at work, and with
-# tierd, in one guest, each from the same start. MANAGERS=none:balancing:tierd has NUMA balancing between them.
+# Hot memory on an expander and cold memory in DRAM change places, and the workload gets faster by it: its throughput with nothing at work, with
+# NUMA balancing, and with tierd, in one guest, each from the same start. MANAGERS=none.tierd leaves one out; DEMOTION=no has reclaim not demote
+# beside NUMA balancing.
 # (QEMU 10 emulates each access to the expander: it is slower against DRAM than a real one, so the ratios are exaggerated; and it crashes where
-# a program's code, or its stack, comes to lie there and is used. So file pages stay where they are here.)
+# a program's code, or its stack, comes to lie there and is used. So all programs but memload may have memory on node 0 alone, and file pages stay
+# where they are. The hot set is small: at the speed of the expander DAMON is to see each of its pages again and again.)
 # machine: cxl
 # module: libnvdimm cxl_pmem cxl_acpi cxl_port cxl_mem cxl_pci device_dax dax_hmem dax_cxl kmem
 # append: memhp_default_state=online_movable
@@ -11,10 +13,15 @@ set -u
 . /root/lib.sh
 # shellcheck source=tests/vm/scenarios/lib-cxl.sh
 . /root/lib-cxl.sh
-SPAN=60
-MANAGERS=none:tierd
+HOT=8
+ROOM=5
+WORDS=4
+SPAN=40
+MANAGERS=none.balancing.tierd
+DEMOTION=yes
 # shellcheck disable=SC1091
 . /root/settings
+GROUPS_TOP=/sys/fs/cgroup
 
 say "kernel $(uname -r)"
 cxl_up
@@ -22,48 +29,68 @@ echo 0 >/proc/sys/kernel/numa_balancing
 for f in /sys/module/damon_*/parameters/enabled; do [ ! -w "$f" ] || echo N >"$f"; done
 system_values >/run/before
 
-operations() { grep '"set":"hot"' /run/memload.json | tail -n 1 | sed 's/.*"ops":\([0-9]*\).*/\1/'; }
-workload() { # MANAGER: what follows it is its own
-	say "-- $1"
-	# Room for half of the hot set: for the rest cold memory has to go down.
-	memload_start --set cold:fill-10%@0:idle --set "hot:96M@$node:touch" --thp never --pass-every 1ms
+# Programs on node 0, memload anywhere.
+echo +cpuset >$GROUPS_TOP/cgroup.subtree_control
+mkdir $GROUPS_TOP/programs $GROUPS_TOP/load
+echo 0 >$GROUPS_TOP/programs/cpuset.mems
+echo "0,$node" >$GROUPS_TOP/load/cpuset.mems
+while read -r pid; do echo "$pid" >$GROUPS_TOP/programs/cgroup.procs; done <$GROUPS_TOP/cgroup.procs 2>/dev/null
+memload() { sh -c "echo 0 >$GROUPS_TOP/load/cgroup.procs && exec memload \"\$@\"" sh "$@"; }
+
+operations() { grep '"set":"hot"' /run/memload.json | tail -n 1 | sed 's/.*"t_ms":\([0-9]*\).*"ops":\([0-9]*\).*/\2 \1/'; }
+have_grown() { # OPERATIONS T_MS: by the last sample
+	# shellcheck disable=SC2046 # two words
+	set -- $(operations) "$@"
+	[ "$1" -gt "$3" ] && [ "$2" -gt $(($4 + SPAN * 100)) ]
 }
-measure() { # MANAGER
-	start=$(now_ms)
-	while [ $(($(now_ms) - start)) -lt $((SPAN * 1000)) ]; do
-		usleep 500000
-	done
-	# The last tenth, when it has settled.
-	o=$(operations) t=$(now_ms)
-	while [ $(($(now_ms) - t)) -lt $((SPAN * 100)) ]; do usleep 200000; done
-	rate=$((($(operations) - o) * 1000 / ($(now_ms) - t)))
-	cold_away=$((($(set_bytes cold) - $(resident cold 0)) / MIB))
+# Where the hot set has room, cold memory goes down after it, for what the goals want free.
+is_settled() { is_resident hot 0 90 && [ "$(resident cold 0)" -le $(($(set_bytes cold) - MIB)) ]; }
+# Pages per second from now on, over a tenth of SPAN at least, by the times of memload's samples.
+measure() {
+	begun=$(operations)
+	# shellcheck disable=SC2086 # two words
+	wait_for 600 have_grown $begun || {
+		say "FAILED: the workload stands still"
+		failed=1
+	}
+	ended=$(operations)
+	rate=$(((${ended% *} - ${begun% *}) * 1000 / (${ended#* } - ${begun#* })))
 	hot_up=$(resident_percent hot 0)
-	say "$1: $rate pages/s in the end, hot set in DRAM $hot_up %, $cold_away MiB of the cold set on the expander"
+	cold_away=$((($(set_bytes cold) - $(resident cold 0)) / MIB))
+	say "$1: $rate pages/s, hot set in DRAM $hot_up %, $cold_away MiB of the cold set on the expander"
 	cp /run/memload.json "/out/memload-$1.json"
 }
 
 none=0 balancing=0
-for manager in $(echo "$MANAGERS" | tr : ' '); do
-	workload "$manager"
+for manager in $(echo "$MANAGERS" | tr . ' '); do
+	say "-- $manager"
+	# Not all of the hot set has room: for the rest cold memory has to go down.
+	memload_start --set "cold:fill-$ROOM%@0:idle" --set "hot:${HOT}M@$node:touch" --thp never --pass-every 1ms --words "$WORDS"
+	begun=$(now_ms)
 	case $manager in
-	balancing) echo 2 >/proc/sys/kernel/numa_balancing ;;
+	none)
+		measure none
+		none=$rate
+		;;
+	balancing)
+		[ "$DEMOTION" = no ] || echo 1 >/sys/kernel/mm/numa/demotion_enabled
+		echo 2 >/proc/sys/kernel/numa_balancing
+		wait_for "$SPAN" is_resident hot 0 90
+		say "after $(($(now_ms) - begun)) ms"
+		measure balancing
+		balancing=$rate
+		echo 0 >/proc/sys/kernel/numa_balancing
+		[ "$DEMOTION" = no ] || echo 0 >/sys/kernel/mm/numa/demotion_enabled
+		;;
 	tierd)
 		echo 'exclude: [{type: file}]' >/run/cxl.yaml
 		tierd_start /run/cxl.yaml || { failed=1; finish; }
-		;;
-	esac
-	measure "$manager"
-	case $manager in
-	none) none=$rate ;;
-	balancing)
-		balancing=$rate
-		echo 0 >/proc/sys/kernel/numa_balancing
-		;;
-	tierd)
+		wait_for 600 is_settled
+		say "after $(($(now_ms) - begun)) ms"
+		measure tierd
 		check "hot set in DRAM under tierd (%)" "$hot_up" 90 100
 		check "cold set on the expander (MiB)" "$cold_away" 1 100000
-		[ "$none" = 0 ] || say "throughput with tierd by that without: $((rate * 100 / none)) %"
+		[ "$none" = 0 ] || check "throughput with tierd by that without (%)" $((rate * 100 / none)) 150 1000000
 		[ "$balancing" = 0 ] || say "throughput with tierd by that with NUMA balancing: $((rate * 100 / balancing)) %"
 		tierd_stop
 		;;

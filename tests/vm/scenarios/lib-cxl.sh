@@ -31,10 +31,12 @@ cxl_endpoint_decoder() { # MEMDEV
 	done
 }
 
-# A region of whole devices, interleaved, not committed: prints its name. Documentation/ABI/testing/sysfs-bus-cxl.
+# A region of whole devices, interleaved, not committed, in the window of root decoder $window: prints its name.
+# Documentation/ABI/testing/sysfs-bus-cxl.
+window=decoder0.0
 cxl_define() { # MEMDEV...
-	region=$(cat $CXL/decoder0.0/create_ram_region)
-	echo "$region" >$CXL/decoder0.0/create_ram_region || return
+	region=$(cat "$CXL/$window/create_ram_region")
+	echo "$region" >"$CXL/$window/create_ram_region" || return
 	echo $# >"$CXL/$region/interleave_ways"
 	echo 256 >"$CXL/$region/interleave_granularity" 2>/dev/null
 	total=0
