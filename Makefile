@@ -87,6 +87,9 @@ $(B)/memload $(B)/pinned: $(B)/%: $(B)/obj/tests/vm/%.o
 $(B)/bench-watch: $(B)/obj/bench/watch.o
 	$(CC) $(ALL_LDFLAGS) $^ -o $@
 
+$(B)/bench-scale: $(B)/obj/bench/scale.o $(LIB)
+	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
+
 # For guests: fails a write of the program that it is preloaded into.
 $(B)/failwrite.so: tests/vm/failwrite.c Makefile $(B)/obj/flags
 	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O2 -g -fPIC -shared $(CPPFLAGS) $< -o $@
@@ -127,6 +130,10 @@ check-layers:
 # Managers and workloads in guests: one table, and charts (bench/README.md).
 bench: $(PROGRAMS) $(B)/memload $(B)/bench-watch
 	bench/run
+
+# tierd's own work from 2 to 1,024 nodes and to 64 TiB, on synthetic roots.
+bench-scale: $(B)/bench-scale
+	$(B)/bench-scale
 
 tests: $(UNIT_TESTS)
 
@@ -294,7 +301,7 @@ lint-deb:
 
 clean:
 	rm -rf build/obj build/tests build/fuzz build/sanitize build/clang build/check build/machines build/demo build/deb \
-		build/libtierd.a build/tierd build/tierctl build/memload build/pinned build/bench-watch build/failwrite.so
+		build/libtierd.a build/tierd build/tierctl build/memload build/pinned build/bench-watch build/bench-scale build/failwrite.so
 
 distclean:
 	rm -rf build
@@ -309,6 +316,7 @@ help:
 	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
 	@echo 'make cost       measure in a guest what tierd costs by itself, and damo beside it (25 minutes)'
 	@echo 'make bench      managers x workloads in guests, five runs each, into build/bench (a night and more; it goes on where it stopped)'
+	@echo 'make bench-scale   what tierd itself takes from 2 to 1,024 nodes and to 64 TiB (a minute)'
 	@echo 'make check-patches   the kernel patches: git am, checkpatch, W=1 builds'
 	@echo 'make kernel-table   tuners on kernels, in guests, into docs/kernel-table.md (an hour)'
 	@echo 'make check-kernels   both, and KUnit and guests on debug kernels (hours; it goes on where it stopped)'
@@ -322,6 +330,6 @@ help:
 	@echo 'WERROR=1        warnings are errors, as with CI=true'
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
-.PHONY: all deps bench check check-quick check-layers check-patches check-kernels kernel-table unit valgrind golden golden-update \
+.PHONY: all deps bench bench-scale check check-quick check-layers check-patches check-kernels kernel-table unit valgrind golden golden-update \
 	command-line completion demo figures cost tests lint lint-layout lint-c lint-shell lint-man lint-journal lint-deb promtool \
 	clang fuzz fuzz-coverage install deb clean distclean help FORCE

@@ -952,7 +952,7 @@ static void heat_sample(const Set *set, double *ret_shares) {
         for (uint64_t i = 0; i < set_blocks(set); i++) {
                 uint64_t page = set->ranked[i] * BLOCK_PAGES;
 
-                pages_weigh(set, page, page + BLOCK_PAGES < pages ? BLOCK_PAGES : pages - page, 2 * SAMPLE_STRIDE,
+                pages_weigh(set, page, page + BLOCK_PAGES < pages ? BLOCK_PAGES : pages - page, UINT64_C(2) * SAMPLE_STRIDE,
                             (double) (set->chances[i] - chance) / (double) (1ULL << 32), ret_shares);
                 chance = set->chances[i];
         }
