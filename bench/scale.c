@@ -154,7 +154,7 @@ static void put_node(const struct machine *m, unsigned id) {
                 die("no memory");
         for (unsigned to = 0; to < m->n_nodes; to++)
                 p += sprintf(p, "%s%u", to ? " " : "", to == id ? 10U : to + half == id || id + half == to ? 14U : 24U);
-        (void) strcpy(p, "\n");
+        (void) memcpy(p, "\n", 2);
         (void) snprintf(path, sizeof(path), NODE "/node%u/distance", id);
         put(m->root, path, distances);
         free(distances);
@@ -163,6 +163,8 @@ static void put_node(const struct machine *m, unsigned id) {
 static void machine_make(struct machine *m, unsigned n_nodes, uint64_t bytes) {
         uint64_t blocks = bytes / BLOCK_BYTES;
 
+        if (n_nodes < 2)
+                die("there are no tiers of %u nodes", n_nodes);
         *m = (struct machine) { .n_nodes = n_nodes, .bytes = bytes };
         (void) snprintf(m->path, sizeof(m->path), "%s/%u-%" PRIu64, base, n_nodes, bytes / GIB);
         if (mkdir(m->path, 0700) < 0)
