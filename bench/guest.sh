@@ -44,6 +44,7 @@ workload_start() {
 	case $WORKLOAD in
 	promote) memload_start --set "hot:${HOT}M@1:touch" $pace ;;
 	hot) memload_start --set "hot:${HOT}M@1:touch" $cold0 $pace ;;
+	hot-huge) memload_start --set "hot:${HOT}M@1:touch" $cold0 --thp always --pass-every 30ms ;;
 	fill)
 		targets=
 		# Else the kernel's reserve keeps the set from filling the node beyond the goal.

@@ -122,8 +122,10 @@ def fast_nodes(cell):
 
 
 def served(cell):
-    """Share of all touches that found their page on a fast node, and touches per second."""
+    """Shares of all touches that found their page where it belongs (of sets that belong nowhere: on a fast node) and on each node, and
+    touches per second."""
     fast = touches = 0.0
+    by_node = [0.0] * len(cell["total_kib"])
     first, last = None, None
     for name, columns in cell["sets"].items():
         nodes = [cell["targets"][name]] if name in cell["targets"] else fast_nodes(cell)
@@ -133,11 +135,29 @@ def served(cell):
             done = columns["ops"][i] - columns["ops"][i - 1]
             touches += done
             fast += done * sum(share_on(columns, node, i) for node in nodes)
+            for node in range(len(by_node)):
+                by_node[node] += done * share_on(columns, node, i)
             first = columns["t"][i - 1] if first is None else min(first, columns["t"][i - 1])
             last = columns["t"][i] if last is None else max(last, columns["t"][i])
     if not touches or last <= first:
+        return None, [], None
+    return fast / touches, [n / touches for n in by_node], touches * 1000 / (last - first)
+
+
+def gross_ways(cell):
+    """Bytes that went up and down in all: of what was moved, and by how much the workload's share of the upper nodes grew. Where a node is
+    both upper and lower that cannot be told: None. Compaction counts half up and half down."""
+    upper = upper_nodes(cell)
+    if set(upper) & {lower for _, lower in cell["pairs"]}:
         return None, None
-    return fast / touches, touches * 1000 / (last - first)
+    net = 0
+    for columns in cell["sets"].values():
+        for node in upper:
+            on_node = columns["nodes"].get(str(node))
+            if on_node:
+                net += at_time(columns["t"], on_node, cell["end_ms"]) - at_time(columns["t"], on_node, 0)
+    moved = growth(cell, "migrated_bytes", 0, cell["end_ms"])
+    return max(0, moved + net) / 2, max(0, moved - net) / 2
 
 
 def goal_bp(cell):
@@ -287,10 +307,19 @@ def measure(cell):
     else:
         result["t90_s"] = until_free(cell)
         result["settle_s"] = settling(cell)
-    fast, rate = served(cell)
+    fast, by_node, rate = served(cell)
+    for node, share in enumerate(by_node):
+        result["served_node%d_pct" % node] = share * 100
     result["fast_pct"] = None if fast is None else fast * 100
     result["kops"] = None if rate is None else rate / 1000
     result["overshoot_points"] = overshoot(cell)
+    up, down = gross_ways(cell)
+    if up is not None:
+        result["promoted_mib"], result["demoted_mib"] = up / MIB, down / MIB
+        hot = sum(heat_bytes(cell["sets"][name]) * (1 - share_on(cell["sets"][name], target, 0))
+                  for name, target in cell["targets"].items())
+        result["promoted_per_hot"] = up / hot if hot else None
+    result["gap_mib"] = sum(max(0, missing_bytes(cell, node)) for node in upper_nodes(cell)) / MIB
     moved = growth(cell, "migrated_bytes", 0, end)
     _, all_bytes = needed(cell)
     result["moved_mib"] = moved / MIB

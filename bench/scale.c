@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bench-scale: what tierd's own work costs on machines from 2 to 1,024 nodes and from 256 GiB to 64 TiB.
  *
- * Each machine is a synthetic root in a temporary directory, read by the code that reads real ones. Its DAMON tree is plain files,
- * without a kernel behind them: so apply and observe are what tierd spends, not what the kernel takes to answer. Prints two tables, with
- * how each time has grown against the size; asserts nothing. */
+ * Each machine is a synthetic root in a temporary directory, read by the code that reads real ones. Its DAMON tree is plain
+ * files, without a kernel behind them: so apply and observe are what tierd spends, not what the kernel takes to answer. Prints
+ * two tables, with how each time has grown against the size; asserts nothing. */
 
 #include "base/file.h"
 #include "damon/apply.h"
@@ -147,7 +147,8 @@ static void put_node(const struct machine *m, unsigned id) {
         else
                 put(m->root, path, "\n");
         (void) snprintf(path, sizeof(path), NODE "/node%u/meminfo", id);
-        putf(m->root, path, "\nNode %u MemTotal:       %" PRIu64 " kB\nNode %u MemFree:        %" PRIu64 " kB\n", id, kib, id, kib / 16);
+        putf(m->root, path, "\nNode %u MemTotal:       %" PRIu64 " kB\nNode %u MemFree:        %" PRIu64 " kB\n", id, kib, id,
+             kib / 16);
 
         distances = p = malloc(m->n_nodes * 4 + 2);
         if (!distances)
@@ -185,8 +186,11 @@ static void machine_make(struct machine *m, unsigned n_nodes, uint64_t bytes) {
         for (unsigned id = 0; id < n_nodes; id++)
                 put_node(m, id);
         /* Every node's blocks in two runs, as around the hole below 4 GiB. */
-        for (uint64_t i = 0; i < blocks; i++)
-                put_block(m, (unsigned) (i % (2UL * n_nodes) / 2), i / (2UL * n_nodes) + i % (2UL * n_nodes) * (blocks / n_nodes + 1));
+        for (uint64_t i = 0; i < blocks; i++) {
+                uint64_t run = i % (2UL * n_nodes);
+
+                put_block(m, (unsigned) (run / 2), i / (2UL * n_nodes) + run * (blocks / n_nodes + 1));
+        }
         for (unsigned id = 0; id < n_nodes; id++)
                 idset_add(&m->slots.possible, id);
 }
@@ -273,9 +277,12 @@ static void work_observe(struct machine *m) {
 
                 if (node_read_meminfo(m->root, kdamond->nid, &total, &free_bytes) < 0)
                         die("node %d has no meminfo", kdamond->nid);
-                for (size_t s = 0; s < kdamond->n_schemes + kdamond->n_probes; s++)
-                        if (kdamond_read_stats(m->root, slot, s, s < kdamond->n_schemes ? STATS_TUNED_BY : STATS_TRIED, &stats, &d) < 0)
+                for (size_t s = 0; s < kdamond->n_schemes + kdamond->n_probes; s++) {
+                        enum stats_set set = s < kdamond->n_schemes ? STATS_TUNED_BY : STATS_TRIED;
+
+                        if (kdamond_read_stats(m->root, slot, s, set, &stats, &d) < 0)
                                 die("observe: %s", d.text);
+                }
         }
 }
 
@@ -287,8 +294,9 @@ static void work_step(struct machine *m) {
         static struct tuner_quota quotas[8 * IDSET_MAX];
         static uint64_t counts[8 * IDSET_MAX];
         uint64_t node_bytes = m->bytes / m->n_nodes;
+        struct tuner_sample sample;
 
-        if (n_schemes > sizeof(quotas) / sizeof(*quotas))
+        if (n_schemes > ELEMENTSOF(quotas))
                 die("the plan has more schemes than the bench reckons with");
         if (!m->tuner && tuner_new(m->plan, &m->tuner) < 0)
                 die("no memory");
@@ -301,14 +309,18 @@ static void work_step(struct machine *m) {
                         .free_bytes = m->topology->nodes[i].tier == 0 ? node_bytes / 40 : node_bytes / 2,
                 };
         for (size_t k = 0; k < n; k++) {
-                kdamonds[k] = (struct tuner_kdamond) { .monitored_bytes = node_bytes, .scheme_tried = counts, .scheme_applied = counts };
+                kdamonds[k] = (struct tuner_kdamond) {
+                        .monitored_bytes = node_bytes, .scheme_tried = counts, .scheme_applied = counts,
+                };
                 for (size_t p = 0; p < _PROBE_KIND_MAX; p++)
                         kdamonds[k].probe_tried[p] = m->turns * 5 * (p == PROBE_ALL ? node_bytes : node_bytes / 16);
         }
         for (size_t s = 0; s < n_schemes; s++)
                 counts[s] = m->turns << 20;
-        (void) tuner_step(m->tuner, &(struct tuner_sample) { .now_us = m->clock_us, .nodes = nodes, .n_nodes = m->topology->n_nodes,
-                                                             .kdamonds = kdamonds }, quotas, NULL);
+        sample = (struct tuner_sample) {
+                .now_us = m->clock_us, .nodes = nodes, .n_nodes = m->topology->n_nodes, .kdamonds = kdamonds,
+        };
+        (void) tuner_step(m->tuner, &sample, quotas, NULL);
 }
 
 static int compare_ns(const void *a, const void *b) {
@@ -385,8 +397,9 @@ static void table_print(const char *title, const struct size *sizes, size_t n) {
                 printf("---|");
         printf("\n");
         for (size_t i = 0; i < n; i++) {
-                double grown = i == 0 ? 0 : sizes[i].n_nodes > sizes[i - 1].n_nodes ?
-                               (double) sizes[i].n_nodes / sizes[i - 1].n_nodes : (double) sizes[i].bytes / (double) sizes[i - 1].bytes;
+                const struct size *last = i > 0 ? &sizes[i - 1] : &sizes[i];
+                double grown = sizes[i].n_nodes > last->n_nodes ? (double) sizes[i].n_nodes / last->n_nodes :
+                                                                  (double) sizes[i].bytes / (double) last->bytes;
 
                 machine_measure(sizes[i].n_nodes, sizes[i].bytes, ns, &n_ops);
                 printf("| %u | ", sizes[i].n_nodes);
@@ -406,7 +419,8 @@ static void table_print(const char *title, const struct size *sizes, size_t n) {
 
 int main(int argc, char *argv[]) {
         static const struct size by_nodes[] = {
-                { 2, 128 * GIB }, { 8, 512 * GIB }, { 32, 2048 * GIB }, { 128, 8192 * GIB }, { 512, 32768 * GIB }, { 1024, 65536 * GIB },
+                { 2, 128 * GIB },    { 8, 512 * GIB },     { 32, 2048 * GIB },
+                { 128, 8192 * GIB }, { 512, 32768 * GIB }, { 1024, 65536 * GIB },
         };
         static const struct size by_memory[] = {
                 { 8, 256 * GIB }, { 8, 1024 * GIB }, { 8, 4096 * GIB }, { 8, 16384 * GIB }, { 8, 65536 * GIB },
@@ -418,8 +432,9 @@ int main(int argc, char *argv[]) {
         pid_t pid;
 
         if (argc > 1) {
-                fprintf(stderr, "usage: %s\n\nNo options. The roots are made in $TMPDIR, else in /dev/shm, else in /tmp: at the most\n"
-                        "some 250,000 files of a page each.\n", argv[0]);
+                fprintf(stderr, "usage: %s\n\n"
+                        "No options. The roots are made in $TMPDIR, else in /dev/shm, else in /tmp: at the most some\n"
+                        "250,000 files of a page each.\n", argv[0]);
                 return 2;
         }
         if (!tmp || strlen(tmp) > sizeof(base) - 16)
@@ -438,10 +453,11 @@ int main(int argc, char *argv[]) {
                 /* No word of the machine that this runs on. */
                 (void) setenv("HWLOC_SYNTHETIC", "node:1 pu:1", 1);
                 (void) setenv("HWLOC_HIDE_ERRORS", "2", 1);
-                printf("CPU time of tierd's own work in milliseconds, medians of up to %d runs, as for Linux %s. Growth is the time's against\n"
-                       "the size's, from the row above: 1 is linear, less is better.\n", RUNS_MAX, RELEASE);
-                table_print("Nodes of 64 GiB each, half of them DRAM, an expander to each:", by_nodes, sizeof(by_nodes) / sizeof(*by_nodes));
-                table_print("The same eight nodes, larger:", by_memory, sizeof(by_memory) / sizeof(*by_memory));
+                printf("CPU time of tierd's own work in milliseconds, medians of up to %d runs, as for Linux %s.\n"
+                       "Growth is the time's against the size's, from the row above: 1 is linear, less is better.\n",
+                       RUNS_MAX, RELEASE);
+                table_print("Nodes of 64 GiB each, half of them DRAM, an expander to each:", by_nodes, ELEMENTSOF(by_nodes));
+                table_print("The same eight nodes, larger:", by_memory, ELEMENTSOF(by_memory));
                 exit(0);
         }
         child = pid;

@@ -9,6 +9,7 @@ import sys
 
 import charts
 import metrics
+import targets
 
 MANAGERS = {
     "none": "nobody",
@@ -25,6 +26,7 @@ MANAGERS = {
 WORKLOADS = {
     "promote": "200 MiB hot on the slow node, room on the fast one",
     "hot": "200 MiB hot on the slow node, the fast one full of cold pages to 5 % free",
+    "hot-huge": "the same in huge pages",
     "fill": "cold pages fill the fast node to 2 % free; the goal is 5 %",
     "moves": "the fast node full of cold pages; each 20 s another 200 MiB on the slow node get hot",
     "zipf": "1200 MiB over both nodes, touched by Zipf's law (exponent 1, blocks of 2 MiB)",
@@ -35,7 +37,7 @@ WORKLOADS = {
     "three": "three tiers, the upper two full; 100 MiB hot on each of the lower two",
     "sockets": "two sockets with a slow node each; 150 MiB hot on each slow node, from its own socket",
 }
-OURS = "tierd-direct"
+OURS = targets.OURS
 
 # Name, heading, decimals.
 COLUMNS = [
@@ -46,6 +48,8 @@ COLUMNS = [
     ("overshoot_points", "free above goal, points", 1),
     ("settle_s", "settled after, s", 1),
     ("moved_mib", "moved, MiB", 0),
+    ("promoted_mib", "promoted", 0),
+    ("demoted_mib", "demoted", 0),
     ("moved_per_needed", "moved per needed", 2),
     ("rest_mib_per_min", "in the end, MiB/min", 1),
     ("kdamonds_cpu_s", "CPU of kdamonds, s", 2),
@@ -176,6 +180,11 @@ def markdown(table, cells, kernel):
             texts.append("–" if found is None else found[0] if found[0] == "beats" else "%s: %s" % (
                 "**loses**" if found[0] == "loses" else found[0], ", ".join(found[1])))
         out.append("| %s | %s |" % (workload, " | ".join(texts)))
+
+    out += ["", "## What tierd's default is meant to reach", "", "| | measured | limit | |", "|---|---|---|---|"]
+    for what, measured, limit, unit, verdict_of in targets.targets(table):
+        shown = ["–" if number is None else "%.2f %s" % (number, unit) for number in (measured, limit)]
+        out.append("| %s | %s | %s | %s |" % (what, shown[0], shown[1], "**fails**" if verdict_of == "fails" else verdict_of or "–"))
 
     for workload, rows in table.items():
         out += ["", "## %s" % workload, "", WORKLOADS[workload][0].upper() + WORKLOADS[workload][1:] + ".", ""]

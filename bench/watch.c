@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bench-watch: what a guest's memory and its movers do, as JSON lines, without a shell that would cost more than what it looks at.
+/* bench-watch: what a guest's memory and its movers do, as JSON lines, without a shell that would cost more than it looks at.
  *
  * At every interval: free memory and per-CPU lists by node, what the kernel counted as migrated and swapped, CPU time of the
  * kernel's threads that move memory, and CPU time and resident memory of the control group of a manager. Times are
@@ -215,7 +215,8 @@ int main(int argc, char *argv[]) {
 
         if (argc != 3 || (interval_ms = strtoull(argv[1], NULL, 10)) == 0) {
                 fputs("usage: bench-watch MILLISECONDS CGROUP\n\n"
-                      "Prints JSON lines until it gets SIGTERM; CGROUP is the directory of the manager's control group.\n", stderr);
+                      "Prints JSON lines until it gets SIGTERM; CGROUP is the directory of the manager's control group.\n",
+                      stderr);
                 return USAGE_ERROR;
         }
         sigaction(SIGTERM, &on_end, NULL);

@@ -171,8 +171,8 @@ static void usage(FILE *to) {
               "  NODE+NODE            blocks of 2 MiB by turns on the one and the other\n"
               "  PATTERN              pass=TIME    instead of --pass-every, for this set\n"
               "                       even         a pass is spread over its time, as a slow scan is\n"
-              "                       zipf         blocks of 2 MiB by chance, as often as Zipf's law has it (exponent 1), their\n"
-              "                                    ranks shuffled; as many pages as the set has count as a pass\n"
+              "                       zipf         blocks of 2 MiB by chance, as often as Zipf's law has it (exponent 1),\n"
+              "                                    their ranks shuffled; as many pages as the set has count as a pass\n"
               "                       spots=NxSIZE only N spots of SIZE, spread over the set\n"
               "                       cpu=N        by a thread of its own, bound to that CPU\n"
               "                       file=PATH[+OFFSET]  the set is page cache of a file or block device, read only\n"
@@ -190,8 +190,8 @@ static void usage(FILE *to) {
               "  --control FIFO|-     lines `touch NAME`, `idle NAME`, `quit`\n"
               "  --help\n"
               "\n"
-              "Prints JSON lines: an event \"ready\" once all sets are populated, then each set at every interval; of sets with zipf\n"
-              "or spots also heat_ppm, where a touch finds its page, in millionths by node.\n"
+              "Prints JSON lines: an event \"ready\" once all sets are populated, then each set at every interval; of\n"
+              "sets with zipf or spots also heat_ppm, where a touch finds its page, in millionths by node.\n"
               "Exit: 0 done, 1 failed, 2 wrong usage.\n",
               to);
 }
@@ -388,7 +388,7 @@ static void set_add(const char *argument) {
         if (set->second_node >= 0 && (set->fill_bp >= 0 || set->file))
                 die(USAGE_ERROR, "set '%s': what fills a node, and files, have one node", text);
         if (set->spots > 0 && (set->zipf || set->fill_bp >= 0 || set->bytes / PAGE_BYTES / set->spots < set->spot_pages))
-                die(USAGE_ERROR, "set '%s': the spots do not fit into it, or it has another pattern or no size of its own", text);
+                die(USAGE_ERROR, "set '%s': the spots do not fit into it, or it has another pattern or no size", text);
         memcpy(set->name, text, strlen(text) + 1);
         load.n_sets++;
 }
