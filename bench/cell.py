@@ -89,6 +89,7 @@ def cell_of(directory):
         "status": int(host["status"]),
         "host_others_percent": int(host["host_others_percent"]),
         "kernel": facts.get("kernel", ""),
+        "damo": facts.get("damo", ""),
         "unsupported": facts.get("unsupported"),
     }
     if cell["unsupported"] is not None:

@@ -320,6 +320,7 @@ put /proc/sys/vm/percpu_pagelist_high_fraction 256
 # All guests have it installed, whoever manages.
 dpkg -i /root/damo.deb >/out/dpkg.log 2>&1
 same "dpkg -i" $? 0
+fact damo "$(dpkg-query -W -f '${Version}' damo)"
 
 workload_start
 fact targets "$targets"

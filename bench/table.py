@@ -153,6 +153,7 @@ def rows_of(cells):
 
 def markdown(table, cells, kernel):
     releases = sorted({cell["kernel"] for cell in cells if cell["kernel"]})
+    versions = sorted({cell["damo"] for cell in cells if cell.get("damo") and cell["manager"] in ("damo", "hmsdk")})
     others = [cell["host_others_percent"] for cell in cells]
     faults = sorted("%s %s %d" % (cell["workload"], cell["manager"], cell["run"]) for cell in cells if cell["status"] == 71)
     counts = sorted({row["kops"]["n"] for rows in table.values() for row in rows.values() if row})
@@ -160,7 +161,7 @@ def markdown(table, cells, kernel):
            "Made by `make bench`; bench/README.md says how, and what each column means. Times are those of an emulator: compare within the "
            "table only. A cell is the median, with the least and the most of its runs in brackets; – is what was not reached, or does not "
            "apply.", "",
-           "Kernel: %s. Runs of a cell: %s." % (", ".join(releases), " to ".join(str(n) for n in sorted({counts[0], counts[-1]}))
+           "Kernel: %s. damo: %s. Runs of a cell: %s." % (", ".join(releases), ", ".join(versions) or "none", " to ".join(str(n) for n in sorted({counts[0], counts[-1]}))
                                                if counts else "none")]
     if others:
         out += ["", "While the guests ran, other work took %d %% of the host's CPUs at the median, %d %% at the most.%s" %
