@@ -61,7 +61,7 @@ objects = $(1:%.c=$(B)/obj/%.o)
 quoted = '$(subst ','\'',$(1))'
 compile_flags = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 
-all: $(PROGRAMS) $(B)/memload $(B)/pinned $(B)/failwrite.so
+all: $(PROGRAMS) $(B)/memload $(B)/pinned $(B)/bench-watch $(B)/failwrite.so
 
 $(B)/obj/flags: FORCE
 	@mkdir -p $(@D)
@@ -83,6 +83,12 @@ $(B)/tierctl: $(B)/obj/tierctl/main.o $(LIB)
 
 $(B)/memload $(B)/pinned: $(B)/%: $(B)/obj/tests/vm/%.o
 	$(CC) $(ALL_LDFLAGS) $^ -o $@
+
+$(B)/bench-watch: $(B)/obj/bench/watch.o
+	$(CC) $(ALL_LDFLAGS) $^ -o $@
+
+$(B)/bench-scale: $(B)/obj/bench/scale.o $(LIB)
+	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 # For guests: fails a write of the program that it is preloaded into.
 $(B)/failwrite.so: tests/vm/failwrite.c Makefile $(B)/obj/flags
@@ -110,16 +116,25 @@ CHECK_PACKAGES := libcmocka-dev clang clang-tidy clang-format llvm libclang-rt-1
 	dbus-daemon zsh
 GUEST_PACKAGES := cpio zstd xz-utils gzip util-linux procps mmdebstrap fakeroot uidmap
 KERNEL_PACKAGES := flex bison bc libelf-dev libssl-dev patch perl ccache
+BENCH_PACKAGES := python3
 DEB_PACKAGES := dpkg-dev debhelper lintian
 
 deps:
-	tests/install-packages $(BUILD_PACKAGES) $(CHECK_PACKAGES) $(GUEST_PACKAGES) $(KERNEL_PACKAGES) $(DEB_PACKAGES)
+	tests/install-packages $(BUILD_PACKAGES) $(CHECK_PACKAGES) $(GUEST_PACKAGES) $(KERNEL_PACKAGES) $(BENCH_PACKAGES) $(DEB_PACKAGES)
 
 # -- proof
 
 # Includes against the table of rooms in docs/DESIGN.md.
 check-layers:
 	@tests/check-layers
+
+# Managers and workloads in guests: one table, and charts (bench/README.md).
+bench: $(PROGRAMS) $(B)/memload $(B)/bench-watch
+	bench/run
+
+# tierd's own work from 2 to 1,024 nodes and to 64 TiB, on synthetic roots.
+bench-scale: $(B)/bench-scale
+	$(B)/bench-scale
 
 tests: $(UNIT_TESTS)
 
@@ -185,7 +200,7 @@ lint-layout:
 
 CLANG_TIDY ?= clang-tidy
 lint-c:
-	@printf '%s\n' $(wildcard $(ROOMS:%=%/*.c)) $(wildcard tests/*/*.c) | xargs -P "$$(nproc)" -I FILE sh -c \
+	@printf '%s\n' $(wildcard $(ROOMS:%=%/*.c)) $(wildcard tests/*/*.c bench/*.c) | xargs -P "$$(nproc)" -I FILE sh -c \
 		'file=$$1; shift; found=$$($(CLANG_TIDY) --quiet "$$file" -- "$$@" 2>&1) || { echo "$$found"; exit 1; }' \
 		sh FILE -std=gnu17 $(ALL_CPPFLAGS) -U_FORTIFY_SOURCE
 
@@ -287,7 +302,7 @@ lint-deb:
 
 clean:
 	rm -rf build/obj build/tests build/fuzz build/sanitize build/clang build/check build/machines build/demo build/deb \
-		build/libtierd.a build/tierd build/tierctl build/memload build/pinned build/failwrite.so
+		build/libtierd.a build/tierd build/tierctl build/memload build/pinned build/bench-watch build/bench-scale build/failwrite.so
 
 distclean:
 	rm -rf build
@@ -301,6 +316,8 @@ help:
 	@echo 'make unit golden golden-update command-line completion valgrind lint promtool clang check-layers'
 	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
 	@echo 'make cost       measure in a guest what tierd costs by itself, and damo beside it (25 minutes)'
+	@echo 'make bench      managers x workloads in guests, five runs each, into build/bench (a night and more; it goes on where it stopped)'
+	@echo 'make bench-scale   what tierd itself takes from 2 to 1,024 nodes and to 64 TiB (a minute)'
 	@echo 'make check-patches   the kernel patches: git am, checkpatch, W=1 builds'
 	@echo 'make kernel-table   tuners on kernels, in guests, into docs/kernel-table.md (an hour)'
 	@echo 'make check-kernels   both, and KUnit and guests on debug kernels (hours; it goes on where it stopped)'
@@ -314,6 +331,6 @@ help:
 	@echo 'WERROR=1        warnings are errors, as with CI=true'
 	@echo 'TIERD_CACHE=DIR keep fetched kernels and QEMU there instead of build/vm'
 
-.PHONY: all deps check check-quick check-layers check-patches check-kernels kernel-table unit valgrind golden golden-update \
+.PHONY: all deps bench bench-scale check check-quick check-layers check-patches check-kernels kernel-table unit valgrind golden golden-update \
 	command-line completion demo figures cost tests lint lint-layout lint-c lint-shell lint-man lint-journal lint-deb promtool \
 	clang fuzz fuzz-coverage install deb clean distclean help FORCE

@@ -8,9 +8,11 @@
 machine_list() {
 	cat <<'EOF'
 three-tiers            DRAM with CPUs, two CPU-less tiers below it, by HMAT; 3 x 1 GiB
-three-tiers-distance   the same without HMAT: only distances tell the nodes apart
+two-tiers              DRAM with CPUs and a larger CPU-less tier below it, by HMAT; 1 and 2 GiB
+three-tiers-distance   three-tiers without HMAT: only distances tell the nodes apart
 hotplug                three-tiers-distance with node 2 as a memory module, which can be taken offline; 3 x 1 GiB
 two-sockets-private    two sockets, each with an expander of its own nearby, by HMAT; 4 x 512 MiB
+two-sockets-large      the same with room for workloads; 4 x 768 MiB
 two-sockets-shared     two sockets that share one CPU-less node, by distance; 3 x 256 MiB
 hbm                    DRAM with CPUs and a faster CPU-less node, by HMAT; 2 x 256 MiB
 hmat-levels            HBM above DRAM, and below it two equal nodes and a slower one, by HMAT; 5 x 128 MiB
@@ -128,6 +130,29 @@ EOF
 	} >"$M_DIR/srat"
 }
 
+# Two sockets with an expander each, four nodes of that many MiB.
+m_two_sockets() { # MIB
+	m_board 2,sockets=2,cores=1,threads=1 $(($1 * 4))M hmat=on
+	m_node 0 "$1M" cpus=0,initiator=0
+	m_node 1 "$1M" cpus=1,initiator=1
+	m_node 2 "$1M" initiator=0
+	m_node 3 "$1M" initiator=1
+	m_dist 0 1 21
+	m_dist 0 2 14
+	m_dist 0 3 24
+	m_dist 1 2 24
+	m_dist 1 3 14
+	m_dist 2 3 26
+	m_hmat 0 0 100 100G
+	m_hmat 0 1 180 50G
+	m_hmat 0 2 250 20G
+	m_hmat 0 3 350 15G
+	m_hmat 1 0 180 50G
+	m_hmat 1 1 100 100G
+	m_hmat 1 2 350 15G
+	m_hmat 1 3 250 20G
+}
+
 # --- machines
 
 machine_args() {
@@ -143,6 +168,14 @@ machine_args() {
 		m_hmat 0 0 100 10G
 		m_hmat 0 1 200 5G
 		m_hmat 0 2 400 2G
+		;;
+	two-tiers)
+		m_board 2 3G hmat=on
+		m_node 0 1G cpus=0-1,initiator=0
+		m_node 1 2G initiator=0
+		m_dist 0 1 20
+		m_hmat 0 0 100 10G
+		m_hmat 0 1 250 5G
 		;;
 	three-tiers-distance)
 		m_board 2 3G
@@ -164,27 +197,8 @@ machine_args() {
 		m_dist 0 2 40
 		m_dist 1 2 30
 		;;
-	two-sockets-private)
-		m_board 2,sockets=2,cores=1,threads=1 2G hmat=on
-		m_node 0 512M cpus=0,initiator=0
-		m_node 1 512M cpus=1,initiator=1
-		m_node 2 512M initiator=0
-		m_node 3 512M initiator=1
-		m_dist 0 1 21
-		m_dist 0 2 14
-		m_dist 0 3 24
-		m_dist 1 2 24
-		m_dist 1 3 14
-		m_dist 2 3 26
-		m_hmat 0 0 100 100G
-		m_hmat 0 1 180 50G
-		m_hmat 0 2 250 20G
-		m_hmat 0 3 350 15G
-		m_hmat 1 0 180 50G
-		m_hmat 1 1 100 100G
-		m_hmat 1 2 350 15G
-		m_hmat 1 3 250 20G
-		;;
+	two-sockets-private) m_two_sockets 512 ;;
+	two-sockets-large) m_two_sockets 768 ;;
 	two-sockets-shared)
 		m_board 2,sockets=2,cores=1,threads=1 768M
 		m_node 0 256M cpus=0

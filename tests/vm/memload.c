@@ -1,8 +1,9 @@
 /* memload: memory whose place and heat are known, for measuring what tiering does with it.
  *
- * Named sets of anonymous memory are put on a node each, with real content in every page, and then left to
- * the system's default policy. Sets in state "touch" are read and written all the time by one worker; an
- * independent sampler prints where each set's pages are, as JSON lines. A control FIFO changes states. */
+ * Named sets of memory, anonymous or of a file's page cache, are put on nodes, with real content in every page, and then
+ * left to the system's default policy. Sets in state "touch" are read and written all the time by one worker, or by one for
+ * each CPU that sets are given to; an independent sampler prints where each set's pages are, as JSON lines. A control FIFO
+ * changes states. */
 
 #include <ctype.h>
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <linux/mempolicy.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -36,17 +38,34 @@
 /* Sets of up to 64 MiB are sampled whole, larger ones every 16th page. */
 #define SAMPLE_WHOLE_PAGES 16384
 #define SAMPLE_STRIDE 16
+/* What is given to two nodes by turns, and what zipf draws: a huge page, so that either way of paging has the same heat. */
+#define BLOCK_BYTES HUGE_BYTES
+#define BLOCK_PAGES (BLOCK_BYTES / PAGE_BYTES)
+#define PPM 1e6
 
 enum { USAGE_ERROR = 2 };
 
 typedef struct Set {
         char name[NAME_MAX_LEN + 1];
         int node;
+        int second_node;        /* every second block is there, or -1 */
+        const char *file;       /* whose page cache the set is, or NULL: anonymous memory */
+        uint64_t file_offset;
+        int cpu;                /* its worker runs there, or -1: anywhere */
+        bool zipf;              /* blocks are touched by Zipf's law, with exponent 1 */
+        bool even;              /* a pass is spread over its time */
+        uint64_t spots;         /* > 0: so many spots, spread over the set, are touched, and nothing else */
+        uint64_t spot_pages;
+        uint64_t pass_ns;       /* 0: as all */
         uint64_t bytes;         /* what is populated */
         int fill_bp;            /* >= 0: populate until so much of the node's MemTotal is free */
         uint64_t span;          /* what is mapped */
         unsigned char *memory;
-        uint32_t *order;        /* page numbers in random order, or NULL for sequential */
+        uint32_t *order;        /* the pages of a pass, or NULL for all in sequence */
+        uint64_t n_order;
+        uint32_t *ranked;       /* zipf: blocks by rank, the hottest first */
+        uint64_t *chances;      /* zipf: of a rank or a better one, in 2^-32 */
+        uint64_t dice;
         uint64_t *frames;       /* where each page was once all were there (pagemap entries), or NULL: not watched */
         uint64_t cursor;        /* next page of the worker's pass */
         uint64_t due_ns;        /* start of the worker's next slice, not before */
@@ -73,7 +92,6 @@ static struct {
         int pagemap;
         uint64_t stride;        /* 0: chosen by the set's size */
         const char *control;
-        unsigned char *flush_area;
         uint64_t start_ns;
         int node_max;
 } load = {
@@ -84,6 +102,13 @@ static struct {
         .words = 1,
         .flush = true,
 };
+
+/* Sets with the same CPU have one worker. */
+typedef struct Worker {
+        int cpu;
+        unsigned char *flush_area;
+        pthread_t thread;
+} Worker;
 
 static atomic_bool quit;
 static pthread_mutex_t output_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -108,6 +133,10 @@ static void die(int status, const char *format, ...) {
 /* The C library wraps neither, libnuma does; it is not worth a dependency. */
 static long mbind(void *address, uint64_t bytes, int mode, const unsigned long *mask, unsigned long max_node) {
         return syscall(SYS_mbind, address, bytes, mode, mask, max_node, 0);
+}
+
+static long policy_set(int mode, const unsigned long *mask, unsigned long max_node) {
+        return syscall(SYS_set_mempolicy, mode, mask, max_node);
 }
 
 static long pages_locate(size_t n, void **addresses, int *ret_nodes) {
@@ -137,10 +166,18 @@ static void sleep_until(uint64_t when_ns) {
 /* --- arguments */
 
 static void usage(FILE *to) {
-        fputs("usage: memload --set NAME:SIZE@NODE[:touch|:idle]... [OPTION]...\n"
+        fputs("usage: memload --set NAME:SIZE@NODE[+NODE][:touch|:idle[,PATTERN]...]... [OPTION]...\n"
               "\n"
               "  SIZE                 700M, 2G, 64K (powers of 1024), or fill-5% or fill-5.25%: until so much of the\n"
               "                       node's MemTotal is left free; sets are populated in the order given\n"
+              "  NODE+NODE            blocks of 2 MiB by turns on the one and the other\n"
+              "  PATTERN              pass=TIME    instead of --pass-every, for this set\n"
+              "                       even         a pass is spread over its time, as a slow scan is\n"
+              "                       zipf         blocks of 2 MiB by chance, as often as Zipf's law has it (exponent 1),\n"
+              "                                    their ranks shuffled; as many pages as the set has count as a pass\n"
+              "                       spots=NxSIZE only N spots of SIZE, spread over the set\n"
+              "                       cpu=N        by a thread of its own, bound to that CPU\n"
+              "                       file=PATH[+OFFSET]  the set is page cache of a file or block device, read only\n"
               "  --thp always|never   advise huge pages for the sets, or against them\n"
               "  --order seq|random   of the pages in a pass (seq)\n"
               "  --bind               the sets stay bound to their nodes: mbind(MPOL_BIND), as databases do it\n"
@@ -156,7 +193,8 @@ static void usage(FILE *to) {
               "  --control FIFO|-     lines `touch NAME`, `idle NAME`, `quit`\n"
               "  --help\n"
               "\n"
-              "Prints JSON lines: an event \"ready\" once all sets are populated, then each set at every interval.\n"
+              "Prints JSON lines: an event \"ready\" once all sets are populated, then each set at every interval; of\n"
+              "sets with zipf or spots also heat_ppm, where a touch finds its page, in millionths by node.\n"
               "Exit: 0 done, 1 failed, 2 wrong usage.\n",
               to);
 }
@@ -239,8 +277,57 @@ static Set *set_find(const char *name) {
         return NULL;
 }
 
+/* Of `file=`: the offset comes behind the last +, if what is there is a size. */
+static void set_file_parse(Set *set, const char *value) {
+        char *path, *plus;
+
+        path = strdup(value);
+        if (!path)
+                die(1, "no memory");
+        plus = strrchr(path, '+');
+        if (plus && parse_size(plus + 1, &set->file_offset))
+                *plus = 0;
+        if (*path != '/' || set->file_offset % PAGE_BYTES != 0)
+                die(USAGE_ERROR, "'%s' is no absolute path with a multiple of 4K as offset", value);
+        set->file = path;
+}
+
+static void set_pattern_parse(Set *set, char *pattern) {
+        char *value, *times, *end;
+        uint64_t bytes;
+
+        value = strchr(pattern, '=');
+        if (value)
+                *value++ = 0;
+        if (!value && strcmp(pattern, "even") == 0)
+                set->even = true;
+        else if (!value && strcmp(pattern, "zipf") == 0)
+                set->zipf = true;
+        else if (value && strcmp(pattern, "pass") == 0) {
+                if (!parse_time(value, &set->pass_ns) || set->pass_ns == 0)
+                        die(USAGE_ERROR, "'%s' is no time: 500us, 20ms, 1s", value);
+        } else if (value && strcmp(pattern, "cpu") == 0) {
+                long cpu = strtol(value, &end, 10);
+
+                if (!isdigit((unsigned char) *value) || *end || cpu >= CPU_SETSIZE)
+                        die(USAGE_ERROR, "'%s' is no CPU", value);
+                set->cpu = (int) cpu;
+        } else if (value && strcmp(pattern, "spots") == 0) {
+                times = strchr(value, 'x');
+                if (times)
+                        *times++ = 0;
+                if (!times || !parse_size(value, &set->spots) || set->spots == 0 || !parse_size(times, &bytes) ||
+                    bytes < PAGE_BYTES)
+                        die(USAGE_ERROR, "spots are NxSIZE: 32x1M");
+                set->spot_pages = bytes / PAGE_BYTES;
+        } else if (value && strcmp(pattern, "file") == 0)
+                set_file_parse(set, value);
+        else
+                die(USAGE_ERROR, "'%s' is no pattern: pass=, even, zipf, spots=, cpu=, file=", pattern);
+}
+
 static void set_add(const char *argument) {
-        char text[128], *size, *node, *state, *end;
+        char text[256], *size, *node, *state, *end, *pattern, *next;
         Set *set;
         long id;
 
@@ -276,13 +363,35 @@ static void set_add(const char *argument) {
         set->bytes &= ~(PAGE_BYTES - 1);
 
         id = strtol(node, &end, 10);
-        if (!isdigit((unsigned char) *node) || *end || id >= NODES_MAX)
+        if (!isdigit((unsigned char) *node) || (*end && *end != '+') || id >= NODES_MAX)
                 die(USAGE_ERROR, "'%s' is no node", node);
         set->node = (int) id;
+        set->second_node = -1;
+        if (*end) {
+                node = end + 1;
+                id = strtol(node, &end, 10);
+                if (!isdigit((unsigned char) *node) || *end || id >= NODES_MAX)
+                        die(USAGE_ERROR, "'%s' is no node", node);
+                set->second_node = (int) id;
+        }
 
+        set->cpu = -1;
+        pattern = state ? strchr(state, ',') : NULL;
+        if (pattern)
+                *pattern++ = 0;
         if (state && strcmp(state, "touch") != 0 && strcmp(state, "idle") != 0)
                 die(USAGE_ERROR, "a set is touch or idle, not '%s'", state);
         atomic_store(&set->touch, state && strcmp(state, "touch") == 0);
+        for (; pattern; pattern = next) {
+                next = strchr(pattern, ',');
+                if (next)
+                        *next++ = 0;
+                set_pattern_parse(set, pattern);
+        }
+        if (set->second_node >= 0 && (set->fill_bp >= 0 || set->file))
+                die(USAGE_ERROR, "set '%s': what fills a node, and files, have one node", text);
+        if (set->spots > 0 && (set->zipf || set->fill_bp >= 0 || set->bytes / PAGE_BYTES / set->spots < set->spot_pages))
+                die(USAGE_ERROR, "set '%s': the spots do not fit into it, or it has another pattern or no size", text);
         memcpy(set->name, text, strlen(text) + 1);
         load.n_sets++;
 }
@@ -372,6 +481,12 @@ static void arguments_parse(int argc, char *argv[]) {
                 die(USAGE_ERROR, "'%s' is no option (see --help)", argv[optind]);
         if (load.n_sets == 0)
                 die(USAGE_ERROR, "no --set given (see --help)");
+        for (size_t i = 0; i < load.n_sets; i++) {
+                if (load.sets[i].pass_ns == 0)
+                        load.sets[i].pass_ns = load.pass_ns;
+                if (load.sets[i].file && (load.frames || load.bind))
+                        die(USAGE_ERROR, "--frames and --bind are not for sets of files");
+        }
 }
 
 /* --- populating */
@@ -401,26 +516,49 @@ static void node_meminfo(int node, uint64_t *ret_total, uint64_t *ret_free) {
                 die(1, "%s has no MemTotal or no MemFree", path);
 }
 
+static void mask_set(unsigned long *mask, int node) {
+        const size_t bits = 8 * sizeof(unsigned long);
+
+        memset(mask, 0, MASK_LONGS * sizeof *mask);
+        mask[(size_t) node / bits] = 1UL << ((size_t) node % bits);
+}
+
 static void pages_write(Set *set, uint64_t from_page, uint64_t to_page) {
+        if (set->file) {
+                for (uint64_t page = from_page; page < to_page; page++)
+                        (void) *(volatile uint64_t *) (set->memory + page * PAGE_BYTES);
+                return;
+        }
         /* Every page differs from zero, or the kernel may take it for unused when it splits huge pages. */
         for (uint64_t page = from_page; page < to_page; page++)
                 *(volatile uint64_t *) (set->memory + page * PAGE_BYTES) = page + 1;
 }
 
-static void set_populate(Set *set) {
-        unsigned long mask[MASK_LONGS] = {};
-        uint64_t total = 0, free_ = 0, span, missing, step, pages = 0;
-        const size_t bits = 8 * sizeof(unsigned long);
+/* Page cache heeds the policy of the thread that has it read, not that of a mapping. Read ahead would go beyond the set. */
+static void file_map(Set *set, const unsigned long *mask) {
+        int fd;
+
+        fd = open(set->file, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                die(1, "set %s: cannot open %s: %s", set->name, set->file, strerror(errno));
+        set->memory = mmap(NULL, set->span, PROT_READ, MAP_SHARED, fd, (off_t) set->file_offset);
+        if (set->memory == MAP_FAILED || madvise(set->memory, set->span, MADV_RANDOM) < 0)
+                die(1, "set %s: mmap of %" PRIu64 " MiB of %s: %s", set->name, set->span >> 20, set->file, strerror(errno));
+        close(fd);
+        if (policy_set(MPOL_BIND, mask, NODES_MAX) < 0)
+                die(1, "set %s: policy of node %d: %s", set->name, set->node, strerror(errno));
+}
+
+static void memory_map(Set *set) {
+        unsigned long mask[MASK_LONGS];
+        uint64_t span = set->span;
         unsigned char *raw;
 
-        node_meminfo(set->node, &total, &free_);
-        if (total == 0)
-                die(1, "set %s: node %d has no memory", set->name, set->node);
-        if (set->fill_bp < 0 && set->bytes > free_)
-                die(1, "set %s: %" PRIu64 " MiB do not fit on node %d, which has %" PRIu64 " MiB free",
-                    set->name, set->bytes >> 20, set->node, free_ >> 20);
-        span = set->span = set->fill_bp < 0 ? set->bytes : total & ~(PAGE_BYTES - 1);
-
+        mask_set(mask, set->node);
+        if (set->file) {
+                file_map(set, mask);
+                return;
+        }
         raw = mmap(NULL, span + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (raw == MAP_FAILED)
                 die(1, "set %s: mmap of %" PRIu64 " MiB: %s", set->name, span >> 20, strerror(errno));
@@ -428,9 +566,27 @@ static void set_populate(Set *set) {
         if (load.thp >= 0 && madvise(set->memory, span, load.thp) < 0)
                 die(1, "set %s: madvise: %s", set->name, strerror(errno));
 
-        mask[(size_t) set->node / bits] = 1UL << ((size_t) set->node % bits);
         if (mbind(set->memory, span, MPOL_BIND, mask, NODES_MAX) < 0)
                 die(1, "set %s: mbind to node %d: %s", set->name, set->node, strerror(errno));
+        if (set->second_node < 0)
+                return;
+        mask_set(mask, set->second_node);
+        for (uint64_t at = BLOCK_BYTES; at < span; at += 2 * BLOCK_BYTES)
+                if (mbind(set->memory + at, span - at < BLOCK_BYTES ? span - at : BLOCK_BYTES, MPOL_BIND, mask, NODES_MAX) < 0)
+                        die(1, "set %s: mbind to node %d: %s", set->name, set->second_node, strerror(errno));
+}
+
+static void set_populate(Set *set) {
+        uint64_t total = 0, free_ = 0, span, missing, step, pages = 0;
+
+        node_meminfo(set->node, &total, &free_);
+        if (total == 0)
+                die(1, "set %s: node %d has no memory", set->name, set->node);
+        if (set->fill_bp < 0 && set->bytes / (set->second_node < 0 ? 1 : 2) > free_)
+                die(1, "set %s: %" PRIu64 " MiB do not fit on node %d, which has %" PRIu64 " MiB free",
+                    set->name, set->bytes >> 20, set->node, free_ >> 20);
+        span = set->span = set->fill_bp < 0 ? set->bytes : total & ~(PAGE_BYTES - 1);
+        memory_map(set);
         if (set->fill_bp < 0) {
                 pages = set->bytes / PAGE_BYTES;
                 pages_write(set, 0, pages);
@@ -454,6 +610,8 @@ static void set_populate(Set *set) {
                             set->name, set->node, free_ >> 20, total >> 20);
                 set->bytes = pages * PAGE_BYTES;
         }
+        if (set->file && policy_set(MPOL_DEFAULT, NULL, 0) < 0)
+                die(1, "set %s: back to the default policy: %s", set->name, strerror(errno));
 }
 
 /* Free memory of a node goes on changing for a while: the kernel moves pages between the node's free lists and
@@ -462,7 +620,7 @@ static void set_settle(Set *set) {
         const struct timespec pause = { .tv_nsec = 100000000 };
         uint64_t total = 0, free_ = 0, target, want;
 
-        for (int round = 0; set->fill_bp >= 0 && round < 10; round++) {
+        for (int round = 0; set->fill_bp >= 0 && !set->file && round < 10; round++) {
                 nanosleep(&pause, NULL);
                 node_meminfo(set->node, &total, &free_);
                 target = total / 10000 * (uint64_t) set->fill_bp;
@@ -487,29 +645,81 @@ static void set_settle(Set *set) {
 /* The set stops growing here; unless it is to stay bound, the policy goes back to the default, since pages that stay bound
  * could not be demoted by reclaim, and NUMA balancing would heed the policy. */
 static void set_release(Set *set) {
-        uint64_t pages = set->bytes / PAGE_BYTES, state = 88172645463325252ULL; /* xorshift64's customary seed */
-
-        if (!load.bind && mbind(set->memory, set->span, MPOL_DEFAULT, NULL, 0) < 0)
+        if (!load.bind && !set->file && mbind(set->memory, set->span, MPOL_DEFAULT, NULL, 0) < 0)
                 die(1, "set %s: mbind back to the default policy: %s", set->name, strerror(errno));
-        if (!load.random)
-                return;
-        set->order = malloc(pages * sizeof *set->order);
-        if (!set->order)
-                die(1, "set %s: no memory for the order of its pages", set->name);
-        for (uint64_t i = 0; i < pages; i++)
-                set->order[i] = (uint32_t) i;
-        for (uint64_t i = pages - 1; i > 0; i--) {
-                uint64_t j;
-                uint32_t swap;
+}
 
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                j = state % (i + 1);
-                swap = set->order[i];
-                set->order[i] = set->order[j];
-                set->order[j] = swap;
+/* --- patterns */
+
+static void *numbers_new(const Set *set, uint64_t n, size_t size) {
+        void *numbers = calloc(n, size);
+
+        if (!numbers)
+                die(1, "set %s: no memory for the order of its pages", set->name);
+        return numbers;
+}
+
+/* xorshift64 (Marsaglia, Xorshift RNGs, 2003). */
+static uint64_t dice_roll(uint64_t *state) {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        return *state;
+}
+
+static void numbers_shuffle(uint32_t *numbers, uint64_t n, uint64_t *dice) {
+        for (uint64_t i = n - 1; i > 0; i--) {
+                uint64_t j = dice_roll(dice) % (i + 1);
+                uint32_t swap = numbers[i];
+
+                numbers[i] = numbers[j];
+                numbers[j] = swap;
         }
+}
+
+static uint64_t set_blocks(const Set *set) {
+        return (set->bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
+}
+
+static void zipf_prepare(Set *set) {
+        uint64_t n = set_blocks(set);
+        double sum = 0, all = 0;
+
+        set->ranked = numbers_new(set, n, sizeof *set->ranked);
+        set->chances = numbers_new(set, n, sizeof *set->chances);
+        for (uint64_t i = 0; i < n; i++) {
+                set->ranked[i] = (uint32_t) i;
+                all += 1.0 / (double) (i + 1);
+        }
+        numbers_shuffle(set->ranked, n, &set->dice);
+        for (uint64_t i = 0; i < n; i++) {
+                sum += 1.0 / (double) (i + 1);
+                set->chances[i] = (uint64_t) (sum / all * (double) (1ULL << 32));
+        }
+        set->chances[n - 1] = 1ULL << 32;
+}
+
+static void pattern_prepare(Set *set) {
+        uint64_t pages = set->bytes / PAGE_BYTES;
+
+        set->dice = 88172645463325252ULL; /* xorshift64's customary seed */
+        if (set->zipf) {
+                zipf_prepare(set);
+                return;
+        }
+        if (set->spots > 0) {
+                set->n_order = set->spots * set->spot_pages;
+                set->order = numbers_new(set, set->n_order, sizeof *set->order);
+                for (uint64_t i = 0; i < set->n_order; i++)
+                        set->order[i] = (uint32_t) (pages / set->spots * (i / set->spot_pages) + i % set->spot_pages);
+        } else if (load.random) {
+                set->n_order = pages;
+                set->order = numbers_new(set, pages, sizeof *set->order);
+                for (uint64_t i = 0; i < pages; i++)
+                        set->order[i] = (uint32_t) i;
+        }
+        if (load.random)
+                numbers_shuffle(set->order, set->n_order, &set->dice);
 }
 
 /* --- frames */
@@ -552,27 +762,26 @@ static uint64_t frames_changed(const Set *set) {
 
 /* --- the worker */
 
-static void flush_area_prepare(void) {
-        load.flush_area = mmap(NULL, FLUSH_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (load.flush_area == MAP_FAILED)
+static void flush_area_prepare(Worker *w) {
+        w->flush_area = mmap(NULL, FLUSH_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (w->flush_area == MAP_FAILED)
                 die(1, "mmap of the flush area: %s", strerror(errno));
         /* One huge page would be one entry, flushed alone. Kernels without huge pages refuse the advice. */
-        (void) madvise(load.flush_area, FLUSH_PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
-        memset(load.flush_area, 1, FLUSH_PAGES * PAGE_BYTES);
+        (void) madvise(w->flush_area, FLUSH_PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
+        memset(w->flush_area, 1, FLUSH_PAGES * PAGE_BYTES);
 }
 
 /* An emulated CPU keeps translations far longer than a real one, and while it has one it sets no access bit:
  * pages touched all the time look idle to DAMON. Taking the right to write from many pages at once has the
  * kernel flush the whole TLB; writing to them makes them ready for the next time. */
-static void tlb_flush(Set *set) {
+static void tlb_flush(const Worker *w, Set *set) {
         if (!load.flush)
                 return;
-        if (mprotect(load.flush_area, FLUSH_PAGES * PAGE_BYTES, PROT_READ) < 0 ||
-            mprotect(load.flush_area, FLUSH_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE) < 0)
+        if (mprotect(w->flush_area, FLUSH_PAGES * PAGE_BYTES, PROT_READ) < 0 ||
+            mprotect(w->flush_area, FLUSH_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE) < 0)
                 die(1, "mprotect of the flush area: %s", strerror(errno));
         for (size_t i = 0; i < FLUSH_PAGES; i++)
-                ((volatile unsigned char *) load.flush_area)[i * PAGE_BYTES]++;
+                ((volatile unsigned char *) w->flush_area)[i * PAGE_BYTES]++;
         atomic_fetch_add(&set->flushes, 1);
 }
 
@@ -581,39 +790,76 @@ static uint64_t word_offset(uint64_t word) {
         return word % 64 * 64 + word / 64 * sizeof(uint64_t);
 }
 
-/* Touches the next pages of a set, up to a flush or the end of the pass. */
-static void set_touch(Set *set) {
-        uint64_t pages = set->bytes / PAGE_BYTES, end = pages, now;
+static void page_touch(const Set *set, uint64_t page) {
+        for (uint64_t i = 0; i < load.words; i++) {
+                volatile uint64_t *word = (volatile uint64_t *) (set->memory + page * PAGE_BYTES + word_offset(i));
 
-        if (set->cursor == 0)
-                set->pass_start_ns = now_ns();
-        if (load.flush_pages > 0 && end - set->cursor > load.flush_pages)
-                end = set->cursor + load.flush_pages;
-        for (uint64_t i = set->cursor; i < end; i++) {
-                uint64_t page = set->order ? set->order[i] : i;
-
-                for (uint64_t word = 0; word < load.words; word++)
-                        ++*(volatile uint64_t *) (set->memory + page * PAGE_BYTES + word_offset(word));
-        }
-        atomic_fetch_add(&set->ops, end - set->cursor);
-        set->cursor = end;
-        tlb_flush(set);
-
-        if (set->cursor == pages) {
-                set->cursor = 0;
-                atomic_fetch_add(&set->passes, 1);
-                now = now_ns();
-                set->due_ns = set->pass_start_ns + load.pass_ns;
-                if (set->due_ns < now)
-                        set->due_ns = now;
+                if (set->file)
+                        (void) *word;
+                else
+                        ++*word;
         }
 }
 
-static void *worker_run(void *unused) {
+/* Blocks as chance has it, at least so many pages. Returns how many. */
+static uint64_t zipf_touch(Set *set, uint64_t want) {
+        uint64_t pages = set->bytes / PAGE_BYTES, n = set_blocks(set), done = 0;
+
+        while (done < want) {
+                uint64_t roll = dice_roll(&set->dice) >> 32, low = 0, high = n - 1, page, end;
+
+                while (low < high) {
+                        uint64_t middle = (low + high) / 2;
+
+                        if (set->chances[middle] > roll)
+                                high = middle;
+                        else
+                                low = middle + 1;
+                }
+                page = set->ranked[low] * BLOCK_PAGES;
+                end = page + BLOCK_PAGES < pages ? page + BLOCK_PAGES : pages;
+                done += end - page;
+                for (; page < end; page++)
+                        page_touch(set, page);
+        }
+        return done;
+}
+
+/* Touches the next pages of a set, up to a flush or the end of the pass. */
+static void set_touch(const Worker *w, Set *set) {
+        uint64_t pages = set->order ? set->n_order : set->bytes / PAGE_BYTES, end = pages, now, begun;
+
+        begun = set->cursor;
+        if (begun == 0)
+                set->pass_start_ns = now_ns();
+        if (load.flush_pages > 0 && end - begun > load.flush_pages)
+                end = begun + load.flush_pages;
+        if (set->zipf)
+                end = begun + zipf_touch(set, end - begun);
+        else
+                for (uint64_t i = begun; i < end; i++)
+                        page_touch(set, set->order ? set->order[i] : i);
+        atomic_fetch_add(&set->ops, end - begun);
+        set->cursor = end;
+        tlb_flush(w, set);
+
+        now = now_ns();
+        if (set->cursor >= pages) {
+                set->cursor = 0;
+                atomic_fetch_add(&set->passes, 1);
+                set->due_ns = set->pass_start_ns + set->pass_ns;
+        } else if (set->even)
+                /* In shares that do not overflow. */
+                set->due_ns = set->pass_start_ns + set->pass_ns / 1000 * (set->cursor * 1000 / pages);
+        if (set->due_ns < now)
+                set->due_ns = now;
+}
+
+static void *worker_run(void *argument) {
         /* So late it notices a change of state or the end. */
         const uint64_t nap_ns = 10000000ULL;
+        const Worker *w = argument;
 
-        (void) unused;
         while (!atomic_load(&quit)) {
                 uint64_t now = now_ns(), wake = now + nap_ns;
                 bool worked = false;
@@ -621,10 +867,10 @@ static void *worker_run(void *unused) {
                 for (size_t i = 0; i < load.n_sets; i++) {
                         Set *set = &load.sets[i];
 
-                        if (!atomic_load(&set->touch))
+                        if (set->cpu != w->cpu || !atomic_load(&set->touch))
                                 continue;
                         if (set->due_ns <= now) {
-                                set_touch(set);
+                                set_touch(w, set);
                                 worked = true;
                         } else if (set->due_ns < wake)
                                 wake = set->due_ns;
@@ -633,6 +879,34 @@ static void *worker_run(void *unused) {
                         sleep_until(wake);
         }
         return NULL;
+}
+
+/* One for each CPU that a set names, and one for those that name none. Returns how many. */
+static size_t workers_start(Worker *workers) {
+        size_t n = 0, j;
+        cpu_set_t cpus;
+        int r;
+
+        for (size_t i = 0; i < load.n_sets; i++) {
+                Worker *w = &workers[n];
+
+                for (j = 0; j < n && workers[j].cpu != load.sets[i].cpu; j++)
+                        ;
+                if (j < n)
+                        continue;
+                w->cpu = load.sets[i].cpu;
+                flush_area_prepare(w);
+                r = pthread_create(&w->thread, NULL, worker_run, w);
+                if (r == 0 && w->cpu >= 0) {
+                        CPU_ZERO(&cpus);
+                        CPU_SET((size_t) w->cpu, &cpus);
+                        r = pthread_setaffinity_np(w->thread, sizeof cpus, &cpus);
+                }
+                if (r != 0)
+                        die(1, "cannot start a thread on CPU %d: %s", w->cpu, strerror(r));
+                n++;
+        }
+        return n;
 }
 
 /* --- the sampler */
@@ -659,7 +933,48 @@ static int node_highest(void) {
         return highest;
 }
 
+/* Where n pages are, from `page` on in steps of `stride` pages: the share of `weight` that is on each node. */
+static void pages_weigh(const Set *set, uint64_t page, uint64_t n, uint64_t stride, double weight, double *shares) {
+        static void *addresses[512];
+        static int nodes[512];
+        uint64_t each = (n + stride - 1) / stride;
+
+        for (uint64_t i = 0; i < n;) {
+                size_t count = 0;
+
+                for (; count < 512 && i < n; count++, i += stride) {
+                        uint64_t at = page + i;
+
+                        addresses[count] = set->memory + (set->order ? set->order[at] : at) * PAGE_BYTES;
+                }
+                if (pages_locate(count, addresses, nodes) < 0)
+                        die(1, "move_pages: %s", strerror(errno));
+                for (size_t j = 0; j < count; j++)
+                        if (nodes[j] >= 0 && nodes[j] < NODES_MAX)
+                                shares[nodes[j]] += weight / (double) each;
+        }
+}
+
+/* Where the next touch finds its page: by chance of each block, or among the spots. */
+static void heat_sample(const Set *set, double *ret_shares) {
+        uint64_t pages = set->bytes / PAGE_BYTES, chance = 0;
+
+        memset(ret_shares, 0, NODES_MAX * sizeof *ret_shares);
+        if (!set->zipf) {
+                pages_weigh(set, 0, set->n_order, set->n_order > SAMPLE_WHOLE_PAGES ? SAMPLE_STRIDE : 1, 1, ret_shares);
+                return;
+        }
+        for (uint64_t i = 0; i < set_blocks(set); i++) {
+                uint64_t page = set->ranked[i] * BLOCK_PAGES;
+
+                pages_weigh(set, page, page + BLOCK_PAGES < pages ? BLOCK_PAGES : pages - page, UINT64_C(2) * SAMPLE_STRIDE,
+                            (double) (set->chances[i] - chance) / (double) (1ULL << 32), ret_shares);
+                chance = set->chances[i];
+        }
+}
+
 static void set_sample(Set *set) {
+        static double shares[NODES_MAX];
         static void *addresses[512];
         static int nodes[512];
         static uint64_t bytes[NODES_MAX];
@@ -691,6 +1006,8 @@ static void set_sample(Set *set) {
 
         if (set->frames)
                 changed = frames_changed(set);
+        if (set->zipf || set->spots > 0)
+                heat_sample(set, shares);
 
         pthread_mutex_lock(&output_lock);
         printf("{\"t_ms\":%" PRIu64 ",\"set\":\"%s\",\"bytes\":%" PRIu64 ",\"node_bytes\":{", t_ms, set->name, set->bytes);
@@ -705,6 +1022,12 @@ static void set_sample(Set *set) {
                atomic_load(&set->touch) ? "touch" : "idle");
         if (set->frames)
                 printf(",\"frames_changed\":%" PRIu64, changed);
+        if (set->zipf || set->spots > 0) {
+                for (int node = 0; node < NODES_MAX; node++)
+                        if (node <= load.node_max || shares[node] > 0)
+                                printf("%s\"%d\":%.0f", node == 0 ? ",\"heat_ppm\":{" : ",", node, shares[node] * PPM);
+                printf("}");
+        }
         printf("}\n");
         fflush(stdout);
         pthread_mutex_unlock(&output_lock);
@@ -739,7 +1062,8 @@ static void event_print(const char *event, const char *set) {
         if (set)
                 printf("{\"t_ms\":%" PRIu64 ",\"event\":\"%s\",\"set\":\"%s\"}\n", elapsed_ms(), event, set);
         else
-                printf("{\"t_ms\":%" PRIu64 ",\"event\":\"%s\"}\n", elapsed_ms(), event);
+                printf("{\"t_ms\":%" PRIu64 ",\"event\":\"%s\",\"clock_ms\":%" PRIu64 "}\n", elapsed_ms(), event,
+                       (uint64_t) (now_ns() / 1000000ULL));
         fflush(stdout);
         pthread_mutex_unlock(&output_lock);
 }
@@ -807,7 +1131,9 @@ static void control_run(int fd, uint64_t end_ns) {
 
 int main(int argc, char *argv[]) {
         const struct sigaction on_end = { .sa_handler = on_signal };
-        pthread_t worker, sampler;
+        static Worker workers[SETS_MAX];
+        pthread_t sampler;
+        size_t n_workers;
         int fd = -1, r;
 
         load.start_ns = now_ns();
@@ -822,12 +1148,12 @@ int main(int argc, char *argv[]) {
         sigaction(SIGTERM, &on_end, NULL);
 
         load.node_max = node_highest();
-        flush_area_prepare();
         for (size_t i = 0; i < load.n_sets; i++)
                 set_populate(&load.sets[i]);
         for (size_t i = 0; i < load.n_sets; i++) {
                 set_settle(&load.sets[i]);
                 set_release(&load.sets[i]);
+                pattern_prepare(&load.sets[i]);
         }
         if (load.frames) {
                 load.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -838,13 +1164,13 @@ int main(int argc, char *argv[]) {
         }
         event_print("ready", NULL);
 
-        r = pthread_create(&worker, NULL, worker_run, NULL);
-        if (r == 0)
-                r = pthread_create(&sampler, NULL, sampler_run, NULL);
+        n_workers = workers_start(workers);
+        r = pthread_create(&sampler, NULL, sampler_run, NULL);
         if (r != 0)
                 die(1, "cannot start a thread: %s", strerror(r));
         control_run(fd, load.duration_ns > 0 ? now_ns() + load.duration_ns : 0);
-        pthread_join(worker, NULL);
+        for (size_t i = 0; i < n_workers; i++)
+                pthread_join(workers[i].thread, NULL);
         pthread_join(sampler, NULL);
         return 0;
 }
