@@ -1,51 +1,60 @@
-# In the guest: how much of a set that is touched all the time shows an access bit, two passes and more after the bits were cleared as
-# DAMON clears them, without a flush of the TLB. What it does not show, DAMON takes for cold. Leaves /out/tlb: flush every, set, percent
-# seen, the median of three.
+# In the guest: what DAMON sees of a set that is touched without a rest, with and without flushes of the TLB, with nothing beside it and
+# beside processes that take turns with it. Leaves /out/tlb: beside, flush every, MiB of the set, and MiB seen in 18 to 20 of 20 checks,
+# in 10 to 17, in 1 to 9; per pass, the mean of PASSES.
 # shellcheck shell=sh
 set -u
 # shellcheck source=tests/vm/scenarios/lib.sh
 . /root/lib.sh
+PASSES=60
+for module in /sys/module/damon_*/parameters/enabled; do
+	[ ! -e "$module" ] || [ "$(cat "$module")" = N ] || put "$module" N
+done
 echo 0 >/proc/sys/kernel/numa_balancing
 
-# Of the largest mapping, which is the set: bytes with the bit set.
-referenced_percent() {
-	awk '
-		$1 == "Size:" { size = $2 }
-		$1 == "Rss:" { rss = $2 }
-		$1 == "Referenced:" && size > largest { largest = size; percent = rss ? $2 * 100 / rss : 0 }
-		END { printf "%.0f\n", percent }' "/proc/$memload/smaps"
+accesses() { # SCHEME MIN MAX
+	put "$ctx/schemes/$1/access_pattern/nr_accesses/min" "$2"
+	put "$ctx/schemes/$1/access_pattern/nr_accesses/max" "$3"
+}
+tried() { # SCHEME
+	attribute "$ctx/schemes/$1/stats/sz_tried"
 }
 is_ready() { grep -qs '"ready"' /run/tlb.json; }
-passes() { tail -n 1 /run/tlb.json | sed -n 's/.*"passes":\([0-9]*\).*/\1/p'; }
-# The last sample may be as old as the interval.
-have_passed() { # PASSES
-	now=$(passes)
-	[ "$((${now:-0}))" -ge "$1" ]
-}
 
-for flush in 0 64M 16M 4M 1M; do
-	for mib in 2 8 40 160; do
-		memload --set "hot:${mib}M@0:touch" --thp never --pass-every 1us --flush-every $flush --interval 200ms >/run/tlb.json &
-		memload=$!
-		wait_for 60 is_ready || {
-			say "FAILED: memload did not get ready"
-			exit 1
-		}
-		wait_for 60 have_passed 1
-		seen=
-		for _ in 1 2 3; do
-			sleep 1
-			echo 1 >"/proc/$memload/clear_refs"
-			usleep 250000
-			wait_for 120 have_passed $(($(passes) + 3)) || {
-				say "FAILED: memload does not pass"
+kdamond_stage 1 4
+accesses 1 18 4294967295
+accesses 2 10 17
+accesses 3 1 9
+for beside in nothing processes; do
+	others=
+	if [ $beside = processes ]; then
+		for _ in 1 2; do
+			dd if=/dev/zero of=/dev/null bs=64k 2>/dev/null &
+			others="$others $!"
+		done
+	fi
+	for mib in 8 40; do
+		for flush in 0 16M 4M; do
+			rm -f /run/tlb.json
+			memload --set "hot:${mib}M@1:touch" --thp never --pass-every 1us --flush-every $flush --interval 10s >/run/tlb.json &
+			memload=$!
+			wait_for 120 is_ready || {
+				say "FAILED: memload did not get ready"
 				exit 1
 			}
-			seen="$seen$(referenced_percent) "
+			kdamond_tell on
+			# Until regions have found the set.
+			wait_passes 0 $PASSES
+			p=$(passes 0) a=$(tried 1) b=$(tried 2) c=$(tried 3)
+			wait_passes 0 $PASSES
+			p=$(($(passes 0) - p))
+			a=$((($(tried 1) - a) / p)) b=$((($(tried 2) - b) / p)) c=$((($(tried 3) - c) / p))
+			kdamond_tell off
+			kill -TERM $memload
+			wait $memload
+			echo "$beside $flush $mib $((a / MIB)) $((b / MIB)) $((c / MIB))" | tee -a /out/tlb
 		done
-		kill -TERM $memload
-		wait $memload
-		echo "$flush $mib $(echo "$seen" | tr ' ' '\n' | grep . | sort -n | sed -n 2p)" | tee -a /out/tlb
 	done
+	# shellcheck disable=SC2086 # several pids
+	[ -z "$others" ] || kill $others
 done
 finish
