@@ -85,7 +85,7 @@ if [ "$ASSERT" = yes ]; then
 	# CPU's list were made room of too; those that have come off one are free without having been made so.
 	on_lists=$((percpu_after - percpu)) off_lists=0
 	[ $on_lists -ge 0 ] || { off_lists=$((-on_lists)) on_lists=0; }
-	check "cold off node 0 beyond hot on it, the gap and what came to per-CPU lists (MiB)" $((surplus - on_lists)) -10000 $((total0 / 100 / MIB))
+	check "cold off node 0 beyond hot on it, the gap and what came to per-CPU lists (MiB)" $((surplus - on_lists)) -10000 $((total0 * 15 / 1000 / MIB))
 	check "free on node 0 (bp, goal 500)" "$(free_bp 0)" 300 $((700 + off_lists * MIB / (total0 / 10000)))
 	check "migrated at rest (KiB/s)" $rest 0 1023
 	same "numa_balancing under tierd" "$(cat /proc/sys/kernel/numa_balancing)" 0
