@@ -17,6 +17,9 @@
 #define MAPS_MAX ((size_t) 256 << 20)
 /* How many pages the kernel is asked about at once. */
 #define PAGES_AT_ONCE 1024
+/* Address space that is reserved, and all but empty, is not searched: not more than this, or so many times what is there. */
+#define SEARCHED_BYTES (UINT64_C(64) << 20)
+#define SEARCHED_TIMES 256
 
 static void free_mask(struct bitmask **mask) {
         if (*mask)
@@ -133,6 +136,12 @@ static int move_mapping(struct part *part, const struct numa_mapping *mapping, u
         return 0;
 }
 
+static bool is_sparse(const struct numa_mapping *mapping, uint64_t end) {
+        uint64_t size = end - mapping->start;
+
+        return size > SEARCHED_BYTES && size / SEARCHED_TIMES > mapping->bytes;
+}
+
 int process_move_part(int root, uint64_t pid, int from, int to, uint64_t max_bytes, uint64_t *ret_moved) {
         struct part part = { .pid = (pid_t) pid, .from = from, .to = to, .left_bytes = max_bytes };
         _cleanup_free_ char *maps = NULL, *numa_maps = NULL;
@@ -161,7 +170,7 @@ int process_move_part(int root, uint64_t pid, int from, int to, uint64_t max_byt
                         break;
                 end = find_end(&m, mapping.start);
 
-                if (mapping.bytes == 0 || mapping.hugetlb)
+                if (mapping.bytes == 0 || mapping.hugetlb || end <= mapping.start || is_sparse(&mapping, end))
                         continue;
                 r = move_mapping(&part, &mapping, end);
                 if (r < 0)

@@ -18,8 +18,8 @@ int process_bytes_on(int root, uint64_t pid, int nid, uint64_t *ret);
 int process_move(uint64_t pid, int from, int to);
 
 /*
- * The same of a part of them, of about max_bytes, in order of their addresses (move_pages(2)); without hugetlbfs. How much went
- * is *ret_moved. For a process that has more than there is room for: migrate_pages(2) goes on until the kernel finds no page
- * any more, which takes it long, and it complains.
+ * The same of a part of them, of about max_bytes, in order of their addresses (move_pages(2)); without hugetlbfs, and without
+ * mappings that are all but empty. How much went is *ret_moved. For a process that has more than there is room for:
+ * migrate_pages(2) goes on until the kernel finds no page any more, which takes it long, and it complains.
  */
 int process_move_part(int root, uint64_t pid, int from, int to, uint64_t max_bytes, uint64_t *ret_moved);
