@@ -55,6 +55,7 @@ typedef struct Set {
         _Atomic uint64_t passes;
         _Atomic uint64_t ops;   /* page touches, a read and a write each */
         _Atomic uint64_t flushes;
+        _Atomic uint64_t touch_ns; /* spent on ops, without flushes and rests */
 } Set;
 
 static struct {
@@ -583,18 +584,20 @@ static uint64_t word_offset(uint64_t word) {
 
 /* Touches the next pages of a set, up to a flush or the end of the pass. */
 static void set_touch(Set *set) {
-        uint64_t pages = set->bytes / PAGE_BYTES, end = pages, now;
+        uint64_t pages = set->bytes / PAGE_BYTES, end = pages, begin, now;
 
         if (set->cursor == 0)
                 set->pass_start_ns = now_ns();
         if (load.flush_pages > 0 && end - set->cursor > load.flush_pages)
                 end = set->cursor + load.flush_pages;
+        begin = now_ns();
         for (uint64_t i = set->cursor; i < end; i++) {
                 uint64_t page = set->order ? set->order[i] : i;
 
                 for (uint64_t word = 0; word < load.words; word++)
                         ++*(volatile uint64_t *) (set->memory + page * PAGE_BYTES + word_offset(word));
         }
+        atomic_fetch_add(&set->touch_ns, now_ns() - begin);
         atomic_fetch_add(&set->ops, end - set->cursor);
         set->cursor = end;
         tlb_flush(set);
@@ -700,9 +703,9 @@ static void set_sample(Set *set) {
                         first = false;
                 }
         printf("},\"away_bytes\":%" PRIu64 ",\"stride\":%" PRIu64 ",\"passes\":%" PRIu64 ",\"flushes\":%" PRIu64
-               ",\"ops\":%" PRIu64 ",\"state\":\"%s\"",
+               ",\"ops\":%" PRIu64 ",\"touch_ns\":%" PRIu64 ",\"state\":\"%s\"",
                away, stride, atomic_load(&set->passes), atomic_load(&set->flushes), atomic_load(&set->ops),
-               atomic_load(&set->touch) ? "touch" : "idle");
+               atomic_load(&set->touch_ns), atomic_load(&set->touch) ? "touch" : "idle");
         if (set->frames)
                 printf(",\"frames_changed\":%" PRIu64, changed);
         printf("}\n");
