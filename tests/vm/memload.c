@@ -74,6 +74,7 @@ typedef struct Set {
         _Atomic uint64_t passes;
         _Atomic uint64_t ops;   /* page touches, a read and a write each */
         _Atomic uint64_t flushes;
+        _Atomic uint64_t touch_ns; /* spent on ops, without flushes and rests */
 } Set;
 
 static struct {
@@ -827,18 +828,20 @@ static uint64_t zipf_touch(Set *set, uint64_t want) {
 
 /* Touches the next pages of a set, up to a flush or the end of the pass. */
 static void set_touch(const Worker *w, Set *set) {
-        uint64_t pages = set->order ? set->n_order : set->bytes / PAGE_BYTES, end = pages, now, begun;
+        uint64_t pages = set->order ? set->n_order : set->bytes / PAGE_BYTES, end = pages, now, begun, touch_ns;
 
         begun = set->cursor;
         if (begun == 0)
                 set->pass_start_ns = now_ns();
         if (load.flush_pages > 0 && end - begun > load.flush_pages)
                 end = begun + load.flush_pages;
+        touch_ns = now_ns();
         if (set->zipf)
                 end = begun + zipf_touch(set, end - begun);
         else
                 for (uint64_t i = begun; i < end; i++)
                         page_touch(set, set->order ? set->order[i] : i);
+        atomic_fetch_add(&set->touch_ns, now_ns() - touch_ns);
         atomic_fetch_add(&set->ops, end - begun);
         set->cursor = end;
         tlb_flush(w, set);
@@ -1017,9 +1020,9 @@ static void set_sample(Set *set) {
                         first = false;
                 }
         printf("},\"away_bytes\":%" PRIu64 ",\"stride\":%" PRIu64 ",\"passes\":%" PRIu64 ",\"flushes\":%" PRIu64
-               ",\"ops\":%" PRIu64 ",\"state\":\"%s\"",
+               ",\"ops\":%" PRIu64 ",\"touch_ns\":%" PRIu64 ",\"state\":\"%s\"",
                away, stride, atomic_load(&set->passes), atomic_load(&set->flushes), atomic_load(&set->ops),
-               atomic_load(&set->touch) ? "touch" : "idle");
+               atomic_load(&set->touch_ns), atomic_load(&set->touch) ? "touch" : "idle");
         if (set->frames)
                 printf(",\"frames_changed\":%" PRIu64, changed);
         if (set->zipf || set->spots > 0) {

@@ -37,40 +37,46 @@ echo "0,$node" >$GROUPS_TOP/load/cpuset.mems
 while read -r pid; do echo "$pid" >$GROUPS_TOP/programs/cgroup.procs; done <$GROUPS_TOP/cgroup.procs 2>/dev/null
 memload() { sh -c "echo 0 >$GROUPS_TOP/load/cgroup.procs && exec memload \"\$@\"" sh "$@"; }
 
-operations() { grep '"set":"hot"' /run/memload.json | tail -n 1 | sed 's/.*"t_ms":\([0-9]*\).*"ops":\([0-9]*\).*/\2 \1/'; }
-have_grown() { # OPERATIONS T_MS: by the last sample
-	# shellcheck disable=SC2046 # two words
-	set -- $(operations) "$@"
-	[ "$1" -gt "$3" ] && [ "$2" -gt $(($4 + SPAN * 100)) ]
+# Of the set's last sample: pages touched, nanoseconds spent on them, and when.
+touched() { # SET
+	grep "\"set\":\"$1\".*node_bytes" /run/memload.json | tail -n 1 |
+		sed 's/.*"t_ms":\([0-9]*\).*"ops":\([0-9]*\),"touch_ns":\([0-9]*\).*/\2 \3 \1/'
+}
+have_grown() { # OPERATIONS NS T_MS: those of the hot set
+	# shellcheck disable=SC2046 # three words
+	set -- $(touched hot) "$@"
+	[ "$1" -gt "$4" ] && [ "$3" -gt $(($6 + SPAN * 100)) ]
 }
 # Where the hot set has room, cold memory goes down after it, for what the goals want free.
 is_settled() { is_resident hot 0 90 && [ "$(resident cold 0)" -le $(($(set_bytes cold) - MIB)) ]; }
-# Pages per second from now on, over a tenth of SPAN at least, by the times of memload's samples.
-measure() {
-	begun=$(operations)
-	# shellcheck disable=SC2086 # two words
-	wait_for 600 have_grown $begun || {
+# From now on, over a tenth of SPAN at least: pages of the hot set per second, and `speed`, the time that a page of DRAM takes, per thousand of
+# that of a page of the hot set. One thread touches both by turns, so however busy the host is, it is so to both.
+measure() { # MANAGER
+	hot=$(touched hot) dram=$(touched dram)
+	# shellcheck disable=SC2086 # three words
+	wait_for 600 have_grown $hot || {
 		say "FAILED: the workload stands still"
 		failed=1
 	}
-	ended=$(operations)
-	rate=$(((${ended% *} - ${begun% *}) * 1000 / (${ended#* } - ${begun#* })))
+	rate=$(echo "$hot $(touched hot)" | awk '{ printf "%d", ($4 - $1) * 1000 / ($6 - $3) }')
+	speed=$(echo "$hot $(touched hot) $dram $(touched dram)" |
+		awk '{ printf "%d", 1000 * ($11 - $8) / ($10 - $7) * ($4 - $1) / ($5 - $2) }')
 	hot_up=$(resident_percent hot 0)
 	cold_away=$((($(set_bytes cold) - $(resident cold 0)) / MIB))
-	say "$1: $rate pages/s, hot set in DRAM $hot_up %, $cold_away MiB of the cold set on the expander"
+	say "$1: speed $speed per thousand of DRAM's, $rate pages/s, hot set in DRAM $hot_up %, $cold_away MiB of the cold set on the expander"
 	cp /run/memload.json "/out/memload-$1.json"
 }
 
-none=0 balancing=0
+none='' balancing=''
 for manager in $(echo "$MANAGERS" | tr . ' '); do
 	say "-- $manager"
 	# Not all of the hot set has room: for the rest cold memory has to go down.
-	memload_start --set "cold:fill-$ROOM%@0:idle" --set "hot:${HOT}M@$node:touch" --thp never --pass-every 1ms --words "$WORDS"
+	memload_start --set dram:8M@0:touch --set "cold:fill-$ROOM%@0:idle" --set "hot:${HOT}M@$node:touch" --thp never --pass-every 1ms --words "$WORDS"
 	begun=$(now_ms)
 	case $manager in
 	none)
 		measure none
-		none=$rate
+		none=$((speed > 0 ? speed : 1))
 		;;
 	balancing)
 		[ "$DEMOTION" = no ] || echo 1 >/sys/kernel/mm/numa/demotion_enabled
@@ -78,7 +84,7 @@ for manager in $(echo "$MANAGERS" | tr . ' '); do
 		wait_for "$SPAN" is_resident hot 0 90
 		say "after $(($(now_ms) - begun)) ms"
 		measure balancing
-		balancing=$rate
+		balancing=$((speed > 0 ? speed : 1))
 		echo 0 >/proc/sys/kernel/numa_balancing
 		[ "$DEMOTION" = no ] || echo 0 >/sys/kernel/mm/numa/demotion_enabled
 		;;
@@ -90,8 +96,8 @@ for manager in $(echo "$MANAGERS" | tr . ' '); do
 		measure tierd
 		check "hot set in DRAM under tierd (%)" "$hot_up" 90 100
 		check "cold set on the expander (MiB)" "$cold_away" 1 100000
-		[ "$none" = 0 ] || check "throughput with tierd by that without (%)" $((rate * 100 / none)) 150 1000000
-		[ "$balancing" = 0 ] || say "throughput with tierd by that with NUMA balancing: $((rate * 100 / balancing)) %"
+		[ -z "$none" ] || check "throughput with tierd by that without (%)" $((speed * 100 / none)) 150 1000000
+		[ -z "$balancing" ] || say "throughput with tierd by that with NUMA balancing: $((speed * 100 / balancing)) %"
 		tierd_stop
 		;;
 	esac
