@@ -45,9 +45,14 @@
 #define TARGET_RESERVE_BP 100
 /* Charge windows are counted in jiffies, of up to 10 ms. */
 #define PASS_MIN_US UINT64_C(50000)
+/* Aggregations between two passes, at most, by which a budget is handed out: a commit puts off one. */
+#define PASS_LATE_MAX 2
 /* Bytes aged per byte to be demoted: a node's cold regions hold free memory, and pages that do not move, besides. */
 #define AGING_AHEAD 8
-/* Quota per byte wanted, at most, where much is tried in vain. */
+/*
+ * Quota per byte wanted, at most, where much of what is used is tried in vain; and for demotion bytes on top, at most, which is
+ * what free memory is off by when the yield has just got well.
+ */
 #define YIELD_FACTOR_MAX 4
 #define YIELD_STEP_BP 150
 
@@ -198,14 +203,26 @@ static bool has_kdamond(const struct tuner *t, size_t node) {
         return false;
 }
 
+/*
+ * The time between two passes of a scheme that share a charge window: one aggregation, so that every pass has its own. A
+ * window of many passes would let the first one take all, and with the kernel's order (the coldest region first, from its
+ * start) the tails of large regions would be reached late or never (docs/tuner.md).
+ */
+static uint64_t pass_us(const struct tuner *t) {
+        return MAX(t->plan->monitoring.aggregate_us, PASS_MIN_US);
+}
+
 void tuner_inherit(struct tuner *t, const struct tuner *from) {
         t->turn_us = from->turn_us;
         t->last_us = from->last_us;
         t->started = from->started;
         for (size_t i = 0; i < t->n_nodes; i++)
                 for (size_t j = 0; j < from->n_nodes; j++)
-                        if (t->nodes[i].nid == from->nodes[j].nid && has_kdamond(t, i) && has_kdamond(from, j))
+                        if (t->nodes[i].nid == from->nodes[j].nid && has_kdamond(t, i) && has_kdamond(from, j)) {
                                 t->nodes[i] = from->nodes[j];
+                                if (pass_us(t) != pass_us(from))
+                                        t->nodes[i].pass_us = 0;
+                        }
         for (size_t i = 0; i < t->n_schemes; i++)
                 for (size_t j = 0; j < from->n_schemes; j++) {
                         const struct scheme_state *old = from->schemes + j;
@@ -276,8 +293,10 @@ static void tuner_take(struct tuner *t, const struct tuner_sample *s, uint64_t t
                         n->cold[0] = scale(cold, k->monitored_bytes, all);
                         passes = MAX(all / k->monitored_bytes, UINT64_C(1));
                         n->passes += passes;
+                        /* Believed at once where it is shorter: what is handed out by too long a time is too much. */
                         if (took_us > 0)
-                                n->pass_us = n->pass_us > 0 ? (3 * n->pass_us + took_us / passes) / 4 : took_us / passes;
+                                n->pass_us = n->pass_us > 0 ? MIN((3 * n->pass_us + took_us / passes) / 4, took_us / passes) :
+                                                              took_us / passes;
                 }
                 for (size_t j = 0; j < t->plan->kdamonds[i].n_schemes; j++) {
                         struct scheme_state *x = t->schemes + n_scheme++;
@@ -399,15 +418,23 @@ static void decide_promotion(struct tuner *t, struct scheme_state *s) {
 
 /*
  * The hot bytes that s's source has left. What was counted is an average over the turn, so that what has gone up meanwhile is
- * still among it: without this, demotion would make room for the last of a hot set once more when it has come up.
+ * still among it: without this, demotion would make room for the last of a hot set once more when it has come up. By the
+ * schemes' counts, but no more than the heat fell: from 6.16 to 7.2 what found no room counts as moved.
  */
 static uint64_t hot_left(const struct tuner *t, const struct scheme_state *s) {
-        return minus(node_hot(t->nodes + s->source), s->moved);
+        const struct node_state *n = t->nodes + s->source;
+        uint64_t gone = 0;
+
+        for (size_t i = 0; i < t->n_schemes; i++)
+                if (t->schemes[i].source == s->source && t->schemes[i].scheme->direction == PROMOTE)
+                        gone += t->schemes[i].moved;
+        return minus(node_hot(n), MIN(gone, minus(n->hot[1], n->hot[0])));
 }
 
 /* What a node's demotion has to reckon with in the turn, bytes. */
 struct balance {
         uint64_t goal, have;            /* to be free, and free, what leaves upwards and comes from above reckoned in */
+        uint64_t leaving;               /* by the last turn's quota, until this one's is in force */
         uint64_t coming;                /* what promotion will bring and may be counted on */
         uint64_t taken;                 /* the target's room that others have been given */
 };
@@ -417,7 +444,7 @@ static struct balance demotion_balance(const struct tuner *t, const struct schem
         struct balance b = { .goal = share_bp(n->total, s->scheme->goal_bp), .have = n->free };
 
         /* The quota of the last turn goes on until that of this one is in force. */
-        b.have += scale(s->budget_before, MIN(t->lag_us, t->turn_us), t->turn_us);
+        b.leaving = scale(s->budget_before, MIN(t->lag_us, t->turn_us), t->turn_us);
         for (size_t i = 0; i < t->n_schemes; i++) {
                 const struct scheme_state *o = t->schemes + i;
 
@@ -445,12 +472,13 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
                 return;
 
         b = demotion_balance(t, s);
-        missing = minus(b.goal + b.coming, b.have);
+        missing = minus(b.goal + b.coming, b.have + b.leaving);
 
         s->reason = TUNER_REST;
         slack = b.coming > 0 ? 0 : share_bp(n->total, n->correcting ? GOAL_REACHED_BP : GOAL_SLACK_BP);
         if (missing <= slack) {
-                n->correcting = false;
+                /* What has not left yet may not do so. */
+                n->correcting = n->correcting && minus(b.goal + b.coming, b.have) > slack;
                 return;
         }
 
@@ -460,8 +488,8 @@ static void decide_demotion(struct tuner *t, struct scheme_state *s) {
                 return;
         }
         n->correcting = true;
-        /* What is measured is older than what acts: of a gap beyond a step the half, so that its end is come to slowly. */
-        gap = minus(b.goal, b.have);
+        /* What is measured is older than what acts: of a large gap the half, so that its end is come to slowly. */
+        gap = minus(b.goal, b.have + b.leaving);
         gap = MAX(gap / 2, MIN(gap, share_bp(n->total, GOAL_STEP_BP)));
         s->budget = MIN(MIN(gap + MIN(b.coming, missing), room), scheme_ceiling(t, s->scheme));
         s->reason = b.coming > 0 ? TUNER_EXCHANGE : TUNER_GOAL;
@@ -486,29 +514,22 @@ static void decide_aging(struct tuner *t, struct scheme_state *s) {
 
 /*
  * A budget as bytes of quota: a quota is charged for what was tried, and what is free, pinned or filtered out is tried in
- * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter, beside what is free, which
- * is known. A low yield can be over at once, as when aging has got ahead of demotion: so demotion gets no more than a step on
- * top.
+ * vain. The scheme's own yield of the last turns tells how much; it is believed down to a quarter, and for demotion by so much
+ * further as the node's free memory explains, which is tried like what is cold; what is free is never hot. A low yield can be
+ * over at once, as when aging has got ahead of demotion: so demotion gets no more than a step on top, or twice that and the
+ * budget where most is free.
  */
 static uint64_t budget_to_quota(const struct tuner *t, const struct scheme_state *s) {
         const struct node_state *n = t->nodes + s->source;
-        uint64_t used = MAX(minus(n->total, n->free), UINT64_C(1)), quota = s->budget;
+        bool demotes = s->scheme->direction == DEMOTE;
+        uint64_t used = MAX(minus(n->total, n->free), UINT64_C(1)), all = MAX(n->total, used), quota = s->budget;
 
         if (s->scheme->direction != AGE && s->tried_smooth > 0 && s->moved_smooth < s->tried_smooth)
                 quota = MIN(scale(s->budget, s->tried_smooth, MAX(s->moved_smooth, UINT64_C(1))),
-                            scale(YIELD_FACTOR_MAX * s->budget, n->total, used));
-        if (s->scheme->direction == DEMOTE)
-                quota = MIN(quota, scale(s->budget + share_bp(n->total, YIELD_STEP_BP), n->total, used));
+                            scale(YIELD_FACTOR_MAX * s->budget, demotes ? all : used, used));
+        if (demotes)
+                quota = MIN(quota, scale(s->budget + share_bp(n->total, YIELD_STEP_BP), MIN(all, 2 * used), used));
         return MIN(quota, scheme_ceiling(t, s->scheme));
-}
-
-/*
- * The time between two passes of a scheme that share a charge window: one aggregation, so that every pass has its own. A
- * window of many passes would let the first one take all, and with the kernel's order (the coldest region first, from its
- * start) the tails of large regions would be reached late or never (docs/tuner.md).
- */
-static uint64_t pass_us(const struct tuner *t) {
-        return MAX(t->plan->monitoring.aggregate_us, PASS_MIN_US);
 }
 
 /* A little shorter than the time between passes, so that one that comes early finds a new window. */
@@ -518,7 +539,7 @@ static uint64_t window_us(const struct tuner *t) {
 
 /* A budget per turn as a quota per window, of which each pass has one. */
 static uint64_t quota_per_window(const struct tuner *t, const struct scheme_state *s) {
-        uint64_t apart = MIN(MAX(t->nodes[s->source].pass_us, pass_us(t)), t->turn_us);
+        uint64_t apart = MIN(MAX(t->nodes[s->source].pass_us, pass_us(t)), MIN(PASS_LATE_MAX * pass_us(t), t->turn_us));
 
         return MIN(scale(budget_to_quota(t, s), apart, t->turn_us),
                    scale(s->scheme->quota_bytes, window_us(t), s->scheme->quota_interval_us));

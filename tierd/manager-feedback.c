@@ -98,7 +98,7 @@ static int feed(struct manager *m, size_t i, size_t n, const struct tuner_quota 
                 if (ask)
                         feedback_correct(loops + j, numbers[j]);
                 next[j] = loops[j];
-                if (m->paused || want->reason == TUNER_NO_ROOM || want->reason == TUNER_SETTLING)
+                if (m->paused || want->reason == TUNER_SETTLING)
                         feedback_stop(next + j);
                 else
                         feedback_step(next + j, want->bytes, windows, late, window_limit(k->schemes + j, want));

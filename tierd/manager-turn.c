@@ -400,9 +400,9 @@ static int take_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, 
         if (r < 0)
                 return outdated ? MANAGER_GROUPS : r;
         /* Once more: to be asked for its counts takes a kdamond up to an aggregation, in which it goes on moving memory. */
-        r = read_nodes(m, t.nodes, reterr);
+        r = read_nodes(m, t.nodes, outdated ? NULL : reterr);
         if (r != 0)
-                return r;
+                return outdated ? MANAGER_GROUPS : r;
         decided_us = clock_us();
         if (m->books.tuner)
                 *ret_next_us = tuner_step(m->books.tuner,

@@ -248,6 +248,7 @@ static void test_node_leaves(void **state) {
                 uint64_t now = 1;
 
                 loops_reset();
+                /* An exchange begins where free memory is no more than a step above its goal. */
                 started(&f, FEEDBACK "demote: {goal: {free: 6%}}\n");
                 turns(&f, &now, 12);
                 before = f.m.books.feedback[0];
