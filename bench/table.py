@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""table.py OUT KERNEL: of the cells in OUT/raw/KERNEL, table.md, table.json and charts in OUT/KERNEL.
+"""table.py OUT KERNEL [KEY...]: of the cells in OUT/raw/KERNEL, table.md, table.json and charts in OUT/KERNEL; with keys, of the cells that
+have one of them.
 table.py --line CELL: what a cell says, in a line."""
 
 import json
@@ -284,11 +285,12 @@ def main():
     if len(sys.argv) == 3 and sys.argv[1] == "--line":
         print(line_of(sys.argv[2]))
         return 0
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         print(__doc__, file=sys.stderr)
         return 2
-    out, kernel = sys.argv[1:]
-    cells = load_cells(os.path.join(out, "raw", kernel))
+    out, kernel = sys.argv[1:3]
+    keys = sys.argv[3:]
+    cells = [cell for cell in load_cells(os.path.join(out, "raw", kernel)) if not keys or cell["key"] in keys]
     if not cells:
         print("table: there are no cells in %s" % os.path.join(out, "raw", kernel), file=sys.stderr)
         return 1
