@@ -56,10 +56,10 @@ def panel(left, title, unit, lines, x_max, y_max=None):
     return out
 
 
-def chart(title, panels, managers, x_max):
-    """panels: [(title, unit, {manager: [(x, y)]}, highest y or None)]"""
+def chart(title, panels, managers, everyone, x_max):
+    """panels: [(title, unit, {manager: [(x, y)]}, highest y or None)]. Of everyone each has one colour, whoever is in the chart."""
     styles = {manager: 'stroke="%s" stroke-dasharray="%s"' % (COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)])
-              for i, manager in enumerate(managers)}
+              for i, manager in enumerate(everyone)}
     out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">' % (WIDTH, HEIGHT),
            '<rect width="%d" height="%d" fill="#fff"/>' % (WIDTH, HEIGHT),
            '<text x="%d" y="26" font-size="16" font-weight="bold">%s</text>' % (LEFT, escape(title))]

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""table.py OUT KERNEL: of the cells in OUT/raw/KERNEL, table.md, table.json and charts in OUT/KERNEL.
+"""table.py OUT KERNEL [KEY...]: of the cells in OUT/raw/KERNEL, table.md, table.json and charts in OUT/KERNEL; with keys, of the cells that
+have one of them.
 table.py --line CELL: what a cell says, in a line."""
 
 import json
@@ -223,11 +224,13 @@ def markdown(table, cells, kernel):
 GRID_MS = 500
 
 
-def on_grid(series_of_runs, end_ms):
-    """The median of several runs' series, by steps of half a second."""
+def on_grid(series_of_runs):
+    """The median of several runs' series, by steps of half a second, as far as each goes."""
     points = []
+    end_ms = max((series[-1][0] for series in series_of_runs if series), default=0)
     for t in range(0, int(end_ms) + 1, GRID_MS):
-        values = [metrics.at_time([when for when, _ in series], [value for _, value in series], t) for series in series_of_runs if series]
+        values = [metrics.at_time([when for when, _ in series], [value for _, value in series], t) for series in series_of_runs
+                  if series and series[-1][0] >= t]
         if values:
             points.append((t / 1000, metrics.median(values)))
     return points
@@ -244,7 +247,9 @@ def chart_of(workload, cells):
     end = max(cell["end_ms"] for cells_of in runs.values() for cell in cells_of)
 
     def lines(series_of):
-        return {manager: on_grid([series_of(cell) for cell in runs[manager]], end) for manager in managers}
+        # memload goes on while a manager is ended.
+        return {manager: on_grid([[(t, y) for t, y in series_of(cell) if t <= cell["end_ms"]] for cell in runs[manager]])
+                for manager in managers}
 
     def migrated(cell):
         begin = metrics.at_time(cell["watch"]["t"], cell["watch"]["migrated_bytes"], 0)
@@ -256,7 +261,7 @@ def chart_of(workload, cells):
     panels.append(("Free memory of the fast node", "%", lines(lambda cell: [(t, bp / 100) for t, bp in metrics.free_bp(
         cell, metrics.upper_nodes(cell)[0])]), None))
     panels.append(("Migrated by anyone", "MiB", lines(migrated), None))
-    return charts.chart("%s: %s" % (workload, WORKLOADS[workload]), panels, managers, end / 1000)
+    return charts.chart("%s: %s" % (workload, WORKLOADS[workload]), panels, managers, list(MANAGERS), end / 1000)
 
 
 def line_of(path):
@@ -280,11 +285,12 @@ def main():
     if len(sys.argv) == 3 and sys.argv[1] == "--line":
         print(line_of(sys.argv[2]))
         return 0
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         print(__doc__, file=sys.stderr)
         return 2
-    out, kernel = sys.argv[1:]
-    cells = load_cells(os.path.join(out, "raw", kernel))
+    out, kernel = sys.argv[1:3]
+    keys = sys.argv[3:]
+    cells = [cell for cell in load_cells(os.path.join(out, "raw", kernel)) if not keys or cell["key"] in keys]
     if not cells:
         print("table: there are no cells in %s" % os.path.join(out, "raw", kernel), file=sys.stderr)
         return 1

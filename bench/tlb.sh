@@ -5,7 +5,7 @@
 set -u
 # shellcheck source=tests/vm/scenarios/lib.sh
 . /root/lib.sh
-PASSES=60
+PASSES=30
 for module in /sys/module/damon_*/parameters/enabled; do
 	[ ! -e "$module" ] || [ "$(cat "$module")" = N ] || put "$module" N
 done
