@@ -51,12 +51,15 @@ system_values() {
 
 # --- memload
 
-# What the kernel keeps for itself in all, KiB. For huge pages it raises that to 5 % of nodes as small as these, forty times the share
-# of a server's: more than sets that fill a node leave; and the per-CPU lists of freed pages, which do not count as free, grow with it.
+# On nodes as small as these two things are out of proportion that on a server do not count. What the kernel keeps for itself in all, KiB:
+# for huge pages it raises that to 5 % of them, forty times a server's share, and more than sets that fill a node leave. And the per-CPU
+# lists of freed pages, which do not count as free: they come to hold 4 % of a node, and empty themselves while nobody does anything.
 MIN_FREE_KIB=24576
+LISTS_FRACTION=256
 
 memload_start() { # OPTION...
 	[ "$(cat /proc/sys/vm/min_free_kbytes)" -le $MIN_FREE_KIB ] || echo $MIN_FREE_KIB >/proc/sys/vm/min_free_kbytes
+	echo $LISTS_FRACTION >/proc/sys/vm/percpu_pagelist_high_fraction
 	[ -p /run/control ] || mkfifo /run/control
 	sets=0
 	for option; do [ "$option" != --set ] || sets=$((sets + 1)); done
