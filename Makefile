@@ -311,7 +311,7 @@ help:
 	@echo 'make            build/tierd, build/tierctl'
 	@echo 'make deps       install the Debian packages that all of this needs (apt, through sudo when not root)'
 	@echo 'make demo       boot a guest with three memory tiers and watch a hot set rise in it'
-	@echo 'make check      prove everything, guests included (about 35 minutes)'
+	@echo 'make check      prove everything, guests included (about 50 minutes)'
 	@echo 'make check-quick   the same without guests'
 	@echo 'make unit golden golden-update command-line completion valgrind lint promtool clang check-layers'
 	@echo 'make figures    measure in guests what README.md quotes (5 minutes)'
