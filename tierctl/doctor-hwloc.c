@@ -134,6 +134,6 @@ void look_at_hwloc(struct patient *p) {
         if (!p->expanders || p->expanders->n == 0)
                 return;
         /* Expanders are known of the running machine alone. */
-        if (hwloc_read_devices(NULL, &d) == 0)
+        if (hwloc_read_devices(NULL, &d) == 0 && (d->n_dax > 0 || d->n_memdevs > 0))
                 compare_with_hwloc(p->c, p->expanders, d);
 }

@@ -162,20 +162,24 @@ static int move_parts(const struct drain *d, uint64_t pid, uint64_t bytes) {
                 r = process_move_part(d->root, pid, d->nid, target, MIN(room, bytes), &moved);
                 if (r < 0)
                         return r;
-                if (moved == 0)
-                        break;
-                show(d, false);
                 bytes -= MIN(bytes, moved);
+                show(d, false);
+                /* Each part is searched for from the beginning: not for single pages. */
+                if (moved < STEP_BYTES)
+                        break;
         }
         return bytes > 0 ? -ENOMEM : 0;
 }
 
 static int move_process(const struct drain *d, uint64_t pid) {
-        uint64_t room, bytes;
+        uint64_t room, bytes, used;
         int target = find_target(d, &room);
 
         if (target < 0)
                 return -ENOMEM;
+        /* The kernel walks all of a process for its numa_maps: only where the node as a whole does not fit. */
+        if (meminfo(d->root, d->nid, "MemUsed", &used) == 0 && used <= room)
+                return process_move(pid, d->nid, target);
         if (process_bytes_on(d->root, pid, d->nid, &bytes) == 0 && bytes > room)
                 return move_parts(d, pid, bytes);
         return process_move(pid, d->nid, target);

@@ -117,8 +117,14 @@ static int load(bool devices, hwloc_topology_t *ret) {
          */
         (void) hwloc_topology_set_flags(h, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
         (void) hwloc_topology_set_all_types_filter(h, HWLOC_TYPE_FILTER_KEEP_NONE);
-        if (devices)
+        if (devices) {
+                /* Plugins that would start the drivers of GPUs, or ask an X server, for devices that are not wanted. */
+                static const char *const others[] = { "opencl", "cuda", "nvml", "rsmi", "levelzero", "gl" };
+
                 (void) hwloc_topology_set_type_filter(h, HWLOC_OBJ_OS_DEVICE, HWLOC_TYPE_FILTER_KEEP_ALL);
+                for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                        (void) hwloc_topology_set_components(h, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, others[i]);
+        }
         (void) hwloc_topology_set_components(h, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
         if (hwloc_topology_load(h) < 0)
                 return errno == ENOMEM ? -ENOMEM : 0;

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <numa.h>
 #include <numaif.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -70,11 +71,14 @@ int process_bytes_on(int root, uint64_t pid, int nid, uint64_t *ret) {
 static uint64_t find_end(const char **p, uint64_t start) {
         while (**p) {
                 uint64_t from, to;
-                int n = sscanf(*p, "%" SCNx64 "-%" SCNx64, &from, &to);
                 const char *feed;
+                char *after;
 
-                if (n != 2 || from > start)
+                /* Not sscanf(), which looks for the end of the whole text first, each time. */
+                from = strtoull(*p, &after, 16);
+                if (after == *p || *after != '-' || from > start)
                         return 0;
+                to = strtoull(after + 1, NULL, 16);
                 feed = strchr(*p, '\n');
                 *p = feed ? feed + 1 : *p + strlen(*p);
                 if (from == start)
