@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,14 @@ void make_printable_line(char *text) {
         for (; *text; text++)
                 if (*text == '\n')
                         *text = ' ';
+}
+
+int copy_printable_line(const char *text, size_t len, char **ret) {
+        *ret = strndup(text, len);
+        if (!*ret)
+                return -ENOMEM;
+        make_printable_line(*ret);
+        return 0;
 }
 
 static void __attribute__((format(printf, 3, 0))) diag_setv(struct diag *d, int error, const char *format, va_list ap) {

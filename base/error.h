@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stddef.h>
+
 /*
  * The error doctrine, for every room.
  *
@@ -30,6 +32,9 @@ void make_printable(char *text);
 
 /* The same with blanks for line feeds: for a cell of a table, or what else is one line. */
 void make_printable_line(char *text);
+
+/* A copy of at most `len` bytes of the text, made so. 0 or -ENOMEM. */
+int copy_printable_line(const char *text, size_t len, char **ret);
 
 /*
  * Sets the text, cut to fit and made printable, and returns `error`, so that `return diag_set(reterr, -EINVAL, …)` works.

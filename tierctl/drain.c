@@ -36,6 +36,7 @@ struct drain {
         int root, nid;
         bool terminal;
         const struct snapshot *machine; /* as the daemon has it, which knows what it is to leave alone */
+        uint64_t *kept; /* of each of its nodes: bytes that are to stay free */
         uint64_t begun_bytes;
         size_t denied, without_room; /* processes of the last pass that could not be moved */
 };
@@ -74,36 +75,54 @@ static int mapped_bytes(const struct drain *d, uint64_t *ret) {
         return r == -ENOENT ? 0 : r;
 }
 
-/* The free memory below which the kernel begins to reclaim on the node, or rests from it: the high watermarks of its zones. */
-static uint64_t watermarks(int root, int nid) {
+static uint64_t *kept_of(const struct drain *d, long nid) {
+        for (size_t i = 0; i < d->machine->n_nodes; i++)
+                if (d->machine->nodes[i].id == nid)
+                        return &d->kept[i];
+        return NULL;
+}
+
+/* Adds to d->kept what the kernel wants free on each node lest it reclaim there: the high watermarks of the node's zones. */
+static void add_watermarks(struct drain *d) {
         _cleanup_free_ char *text = NULL;
+        uint64_t *kept = NULL;
         char *rest, *line;
-        uint64_t sum = 0;
-        bool ours = false;
         size_t len;
 
-        if (file_read_alloc(root, "proc/zoneinfo", ZONEINFO_MAX, &text, &len) < 0)
-                return 0;
+        if (file_read_alloc(d->root, "proc/zoneinfo", ZONEINFO_MAX, &text, &len) < 0)
+                return;
         rest = text;
         while ((line = strsep(&rest, "\n"))) {
-                char *end;
+                if (strncmp(line, "Node ", strlen("Node ")) == 0) {
+                        char *end;
+                        long nid = strtol(line + strlen("Node "), &end, 10);
 
-                if (strncmp(line, "Node ", strlen("Node ")) == 0)
-                        ours = strtol(line + strlen("Node "), &end, 10) == nid && *end == ',';
+                        kept = *end == ',' ? kept_of(d, nid) : NULL;
+                }
                 line += strspn(line, " ");
                 /* "high:" is of the per-CPU lists. */
-                if (ours && strncmp(line, "high ", strlen("high ")) == 0)
-                        sum += strtoull(line + strlen("high "), NULL, 10) * (uint64_t) sysconf(_SC_PAGESIZE);
+                if (kept && strncmp(line, "high ", strlen("high ")) == 0)
+                        *kept += strtoull(line + strlen("high "), NULL, 10) * (uint64_t) sysconf(_SC_PAGESIZE);
         }
-        return sum;
+}
+
+/* Sets d->kept, which is the caller's to free. 0 or -ENOMEM. */
+static int read_kept(struct drain *d) {
+        d->kept = calloc(d->machine->n_nodes + 1, sizeof(*d->kept));
+        if (!d->kept)
+                return -ENOMEM;
+        add_watermarks(d);
+        for (size_t i = 0; i < d->machine->n_nodes; i++)
+                d->kept[i] = MAX(d->kept[i], d->machine->nodes[i].total_bytes / KEPT_FREE);
+        return 0;
 }
 
 /* What a node can take: free memory, and page cache that the kernel gives up for it. */
-static uint64_t room_on(int root, const struct shown_node *n) {
-        uint64_t free_bytes, active, inactive, kept = MAX(n->total_bytes / KEPT_FREE, watermarks(root, n->id));
+static uint64_t room_on(int root, int nid, uint64_t kept) {
+        uint64_t free_bytes, active, inactive;
 
-        if (meminfo(root, n->id, "MemFree", &free_bytes) < 0 || meminfo(root, n->id, "Active(file)", &active) < 0 ||
-            meminfo(root, n->id, "Inactive(file)", &inactive) < 0)
+        if (meminfo(root, nid, "MemFree", &free_bytes) < 0 || meminfo(root, nid, "Active(file)", &active) < 0 ||
+            meminfo(root, nid, "Inactive(file)", &inactive) < 0)
                 return 0;
         free_bytes += active + inactive;
         /* Whoever goes on to the last page goes page by page. */
@@ -129,7 +148,7 @@ static int find_target(const struct drain *d, uint64_t *ret_room) {
 
         for (size_t i = 0; i < d->machine->n_nodes; i++) {
                 const struct shown_node *n = d->machine->nodes + i;
-                uint64_t room = is_candidate(d, n) ? room_on(d->root, n) : 0;
+                uint64_t room = is_candidate(d, n) ? room_on(d->root, n->id, d->kept[i]) : 0;
 
                 if (room > most) {
                         most = room;
@@ -282,9 +301,9 @@ static int begin(int nid, struct snapshot **ret, struct diag *reterr) {
 
 int verb_drain(const struct invocation *call) {
         _cleanup_snapshot_ struct snapshot *machine = NULL;
+        _cleanup_free_ uint64_t *kept = NULL;
         struct drain d = { .root = call->root, .terminal = isatty(STDOUT_FILENO) };
-        uint64_t mapped = 0;
-        uint64_t total = 0;
+        uint64_t mapped = 0, total = 0;
         struct diag diag = {};
         int r;
 
@@ -302,8 +321,11 @@ int verb_drain(const struct invocation *call) {
                 if (r < 0)
                         return client_report(&diag);
                 d.machine = machine;
-                r = empty(&d, &mapped);
+                r = read_kept(&d);
+                kept = d.kept;
         }
+        if (r == 0)
+                r = empty(&d, &mapped);
         if (r < 0) {
                 (void) diag_default(&diag, r, "cannot read how much node %d holds: %s", d.nid, strerror(-r));
                 return report_failure(&diag);

@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierctl/status-text.h"
+#include "base/clock.h"
 #include "base/parse.h"
 #include "tierctl/show.h"
 #include "tierctl/table.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #define STATUS_WIDTH 80
-
-static uint64_t clock_us(clockid_t clock) {
-        struct timespec ts = {};
-
-        (void) clock_gettime(clock, &ts);
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
 
 struct moment moment_now(void) {
         return (struct moment) { .realtime_us = clock_us(CLOCK_REALTIME), .monotonic_us = clock_us(CLOCK_MONOTONIC) };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/manager-internal.h"
+#include "base/clock.h"
 #include "damon/apply.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 /* With the kernel's own tuner a turn only looks; the effective quota changes once per quota interval, a second by default. */
 #define KERNEL_TURN_US UINT64_C(1000000)
@@ -367,13 +367,6 @@ bool manager_is_outdated(const struct manager *m) {
         return check_groups(m, NULL) == MANAGER_GROUPS;
 }
 
-static uint64_t clock_us(void) {
-        struct timespec t;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
-}
-
 static int take_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, struct diag *reterr) {
         _cleanup_(turn_done) struct turn t = {};
         struct idset again = {};
@@ -403,7 +396,7 @@ static int take_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, 
         r = read_nodes(m, t.nodes, outdated ? NULL : reterr);
         if (r != 0)
                 return outdated ? MANAGER_GROUPS : r;
-        decided_us = clock_us();
+        decided_us = clock_us(CLOCK_MONOTONIC);
         if (m->books.tuner)
                 *ret_next_us = tuner_step(m->books.tuner,
                                           &(struct tuner_sample) {
@@ -418,7 +411,7 @@ static int take_turn(struct manager *m, uint64_t now_us, uint64_t *ret_next_us, 
         if (r < 0)
                 return r;
         /* Where nothing had to be set it took no time; that says nothing of the next. */
-        m->lag_us = MAX(clock_us() - decided_us, m->lag_us / 2);
+        m->lag_us = MAX(clock_us(CLOCK_MONOTONIC) - decided_us, m->lag_us / 2);
         return idset_is_empty(&again) ? 0 : ended_again(&again, reterr);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tierd/daemon-internal.h"
+#include "base/clock.h"
 #include "tierd/configuration.h"
 #include "tierd/drained.h"
 #include "tierd/journal.h"
@@ -12,13 +13,6 @@
 #include <time.h>
 
 /* What operators ask of the running daemon: reload, pause, resume, drain, and how much it says. */
-
-static uint64_t clock_us(clockid_t id) {
-        struct timespec ts;
-
-        (void) clock_gettime(id, &ts);
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
 
 uint64_t daemon_now_us(void) {
         return clock_us(CLOCK_MONOTONIC);

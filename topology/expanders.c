@@ -3,7 +3,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,11 +10,7 @@ int expander_text(char **ret, const char *text) {
         *ret = NULL;
         if (!text || text[0] == '\0')
                 return 0;
-        *ret = strdup(text);
-        if (!*ret)
-                return -ENOMEM;
-        make_printable_line(*ret);
-        return 0;
+        return copy_printable_line(text, strlen(text), ret);
 }
 
 static uint64_t common_bytes(const struct mem_range *a, const struct mem_range *b) {

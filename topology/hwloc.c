@@ -157,14 +157,6 @@ int hwloc_read(const struct machine *m, const struct topology *t, struct hwloc_f
         return 0;
 }
 
-static int copy(const char *text, size_t len, char **ret) {
-        *ret = strndup(text, len);
-        if (!*ret)
-                return -ENOMEM;
-        make_printable_line(*ret);
-        return 0;
-}
-
 /* "ACPI0017:00/root0/decoder0.0/region0/dax_region0": the region below a root decoder. (A DIMM's region is below its bus.) */
 static int copy_region(const char *parent, char **ret) {
         const char *p = parent ? strstr(parent, "/decoder") : NULL;
@@ -172,7 +164,7 @@ static int copy_region(const char *parent, char **ret) {
         p = p ? strchr(p + 1, '/') : NULL;
         if (!p || strncmp(p + 1, "region", strlen("region")) != 0)
                 return 0;
-        return copy(p + 1, strcspn(p + 1, "/"), ret);
+        return copy_printable_line(p + 1, strcspn(p + 1, "/"), ret);
 }
 
 /* The attributes of a device follow one another: "DAXDevice", and then where it is from. */
@@ -188,7 +180,7 @@ static int add_dax(struct hwloc_devices *d, hwloc_obj_t node) {
                                 return -ENOMEM;
                         d->dax = dax;
                         d->dax[d->n_dax++] = (struct hwloc_dax) { .nid = (int) node->os_index };
-                        r = copy(info->value, strlen(info->value), &d->dax[d->n_dax - 1].device);
+                        r = copy_printable_line(info->value, strlen(info->value), &d->dax[d->n_dax - 1].device);
                 } else if (strcmp(info->name, "DAXParent") == 0 && d->n_dax > 0 &&
                            d->dax[d->n_dax - 1].nid == (int) node->os_index && !d->dax[d->n_dax - 1].region)
                         r = copy_region(info->value, &d->dax[d->n_dax - 1].region);
@@ -219,7 +211,7 @@ static int add_memdev(struct hwloc_devices *d, hwloc_obj_t object) {
                 .ram_bytes = info_bytes(object, "CXLRAMSize"),
                 .pmem_bytes = info_bytes(object, "CXLPMEMSize"),
         };
-        return copy(object->name, strlen(object->name), &d->memdevs[d->n_memdevs - 1].name);
+        return copy_printable_line(object->name, strlen(object->name), &d->memdevs[d->n_memdevs - 1].name);
 }
 
 int hwloc_read_devices(const char *root_path, struct hwloc_devices **ret) {
